@@ -1,0 +1,5 @@
+//! Representations of resources: the JSON tree and its lossless reader and writer.
+//!
+//! May use: nothing above. Must not know: FHIR semantics, storage, HTTP.
+
+pub mod json;

@@ -1,0 +1,8 @@
+//! An HL7 FHIR R4 (4.0.1) server whose resources are the contact notebook of a care team.
+//!
+//! The modules are floors; imports go down only. `ARCHITECTURE.md` is the map.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod format;
+pub mod r4;
+pub mod search;

@@ -1,0 +1,2 @@
+//! renraku
+fn main() {}

@@ -1,0 +1,11 @@
+//! The R4 (4.0.1) standard as tables: types and their elements, search parameters, compartments,
+//! and the primitive values (dates with their precision, decimals with their digits, references).
+//!
+//! May use: `format`. Must not know: storage, HTTP, the notebook.
+
+pub mod definitions;
+pub mod outcome;
+pub mod pack;
+pub mod parameters;
+
+pub use definitions::{Definitions, Field, Kind, TypeDef, TypeId, definitions};

@@ -1,0 +1,6 @@
+//! Search without a database: which values of a resource are indexed, what a query means.
+//!
+//! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
+
+pub mod query;
+pub mod rows;

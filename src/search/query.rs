@@ -1,0 +1,251 @@
+//! The meaning of a search: a typed tree that `store` turns into one SQL statement.
+
+/// A search on one resource type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Number of the resource type.
+    pub type_number: u8,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// In order of precedence; empty means by key (order of creation).
+    pub sort: Vec<SortKey>,
+    /// `_count`; `None` when the client did not say.
+    pub count: Option<u32>,
+    /// `_total`.
+    pub total: Total,
+    /// `_summary`.
+    pub summary: Summary,
+    /// `_elements`; empty for all.
+    pub elements: Vec<String>,
+    /// `_include` and `_revinclude`.
+    pub includes: Vec<Include>,
+    /// `_cursor`: the opaque position where the page starts.
+    pub cursor: Option<String>,
+    /// What was used, decoded, in order, as it belongs in the self link (without `_cursor`).
+    pub used: Vec<(String, String)>,
+    /// Parameters ignored because the client asked for lenient handling.
+    pub ignored: Vec<String>,
+}
+
+/// One AND term. Values inside are OR.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// `_id`
+    Id(Vec<String>),
+    /// `_lastUpdated`
+    LastUpdated(Vec<DateTest>),
+    /// An indexed parameter.
+    Indexed {
+        /// Parameter number.
+        parameter: i32,
+        /// What it is compared with.
+        test: Test,
+        /// `:not`, `ne` on everything: resources for which the test does not hold.
+        negated: bool,
+    },
+    /// `:missing`: whether the resource has any value for the parameter.
+    Missing {
+        /// Parameter number.
+        parameter: i32,
+        /// Tables to look in.
+        kind: crate::r4::parameters::ParameterKind,
+        /// `true` finds resources without the value.
+        missing: bool,
+    },
+}
+
+/// Alternatives of one kind.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Test {
+    Token(Vec<TokenTest>),
+    String(Vec<StringTest>),
+    Date(Vec<DateTest>),
+    Number(Vec<NumberTest>),
+    Quantity(Vec<QuantityTest>),
+    Reference(Vec<ReferenceTest>),
+    Uri(Vec<UriTest>),
+    Composite(Vec<CompositeTest>),
+}
+
+/// `code`, `system|code`, `|code`, `system|`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTest {
+    /// The forms the code may have in the index (as written, folded); empty: any code.
+    pub codes: Vec<String>,
+    /// `None`: any system. `Some("")`: no system.
+    pub system: Option<String>,
+}
+
+/// Text tests, on folded text except `exact`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StringTest {
+    /// Starts with.
+    StartsWith(String),
+    /// Contains.
+    Contains(String),
+    /// Equals as written: folded text and hash.
+    Exact {
+        /// Folded text.
+        folded: String,
+        /// Hash of the text as written.
+        hash: i64,
+    },
+}
+
+/// Comparisons of R4 search.html#prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Prefix {
+    Eq,
+    Ne,
+    Gt,
+    Lt,
+    Ge,
+    Le,
+    Sa,
+    Eb,
+    Ap,
+}
+
+/// A prefix with the span of time of the search value (both ends inclusive, µs). For `ap` the span
+/// is already widened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTest {
+    /// Comparison.
+    pub prefix: Prefix,
+    /// First µs of the value.
+    pub low: i64,
+    /// Last µs of the value.
+    pub high: i64,
+}
+
+/// A prefix with a value: for `eq`/`ne`/`ap` the half-open range `[low, high)` it stands for by its
+/// precision, for the others `exact`. Sortable bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct NumberTest {
+    pub prefix: Prefix,
+    pub low: Vec<u8>,
+    pub high: Vec<u8>,
+    pub exact: Vec<u8>,
+}
+
+/// A number with a unit: `number`, `number|system|code`, `number||code`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuantityTest {
+    /// The number.
+    pub number: NumberTest,
+    /// `None`: any unit.
+    pub code: Option<String>,
+    /// `None`: any system.
+    pub system: Option<String>,
+}
+
+/// What a reference points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferenceTest {
+    /// A resource of this server; several types when only an id was given.
+    Local {
+        /// Numbers of the possible resource types.
+        types: Vec<u8>,
+        /// The id.
+        id: String,
+    },
+    /// An absolute URL or canonical.
+    Uri(UriTest),
+}
+
+/// A URI, for canonicals with an optional version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UriTest {
+    /// The URI.
+    pub uri: String,
+    /// `None`: any version.
+    pub version: Option<String>,
+    /// `:below`: the URI and everything under it.
+    pub below: bool,
+}
+
+/// Both components, token first (see [`super::rows::CompositeRow`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompositeTest {
+    /// First component.
+    pub first: TokenTest,
+    /// Second component.
+    pub second: CompositeSecond,
+}
+
+/// The second component's test.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum CompositeSecond {
+    Token(TokenTest),
+    String(StringTest),
+    Date(DateTest),
+    Number(NumberTest),
+    Quantity(QuantityTest),
+}
+
+/// One `_sort` key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortKey {
+    /// By what.
+    pub by: SortBy,
+    /// `-name`.
+    pub descending: bool,
+}
+
+/// What to sort by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// `_id`
+    Id,
+    /// `_lastUpdated`
+    LastUpdated,
+    /// The lowest (descending: highest) value of an indexed parameter.
+    Parameter {
+        /// Parameter number.
+        parameter: i32,
+        /// Its kind says the table.
+        kind: crate::r4::parameters::ParameterKind,
+    },
+}
+
+/// `_total`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub enum Total {
+    #[default]
+    Unspecified,
+    None,
+    Estimate,
+    Accurate,
+}
+
+/// `_summary`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub enum Summary {
+    #[default]
+    False,
+    True,
+    Text,
+    Data,
+    Count,
+}
+
+/// `_include` or `_revinclude`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Include {
+    /// `_revinclude`.
+    pub reverse: bool,
+    /// `:iterate`.
+    pub iterate: bool,
+    /// Parameter numbers of the references to follow (`*` is all of the source type).
+    pub parameters: Vec<i32>,
+    /// Only targets of this type.
+    pub target_type: Option<u8>,
+    /// Number of the source resource type.
+    pub source_type: u8,
+}
