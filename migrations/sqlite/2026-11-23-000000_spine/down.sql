@@ -1,0 +1,15 @@
+DROP TABLE import_progress;
+DROP TABLE notebook_entry;
+DROP TABLE notebook_citizen;
+DROP TABLE composite;
+DROP TABLE uri;
+DROP TABLE reference;
+DROP TABLE quantity;
+DROP TABLE number;
+DROP TABLE date;
+DROP TABLE string;
+DROP TABLE token;
+DROP TABLE system;
+DROP TABLE change;
+DROP TABLE version;
+DROP TABLE resource;

@@ -1,0 +1,328 @@
+//! One connection type over SQLite and PostgreSQL, and SQL with bound values that runs on both.
+//!
+//! Both backends share one SQL text; Diesel writes the placeholders of each. What differs between
+//! them is in [`Connection::open`] and in `writer.rs` (the lock that serialises writers).
+
+use diesel::backend::Backend;
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text, Untyped};
+use diesel::sqlite::Sqlite;
+use diesel::{PgConnection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::StoreError;
+
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
+
+/// Where the data lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file.
+    Sqlite(std::path::PathBuf),
+    /// A PostgreSQL connection URL.
+    Postgres(String),
+}
+
+impl Database {
+    /// Reads `sqlite://path` or `postgres://…`.
+    ///
+    /// # Errors
+    /// A sentence that says which forms are right.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            if path.is_empty() || path == ":memory:" {
+                return Err("the database needs a file: sqlite://renraku.db or sqlite:///var/lib/renraku/renraku.db".to_owned());
+            }
+            return Ok(Self::Sqlite(path.into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(url.to_owned()));
+        }
+        Err(format!("unknown database {:?}: use sqlite://FILE or postgres://USER@HOST/DATABASE", url.split(':').next().unwrap_or_default()))
+    }
+
+    /// Whether it is PostgreSQL.
+    #[must_use]
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Reads only; sees committed data.
+    Reader,
+    /// The one that writes.
+    Writer,
+}
+
+/// A connection to either backend.
+pub enum Connection {
+    /// SQLite.
+    Sqlite(Box<SqliteConnection>),
+    /// PostgreSQL.
+    Postgres(Box<PgConnection>),
+}
+
+impl Connection {
+    /// Opens and configures a connection.
+    ///
+    /// SQLite: WAL with `synchronous=FULL`, so that a commit that was answered survives a crash of
+    /// the machine. The writer checkpoints in larger steps than the default to keep commits short.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or configured.
+    pub fn open(database: &Database, role: Role) -> Result<Self, StoreError> {
+        match database {
+            Database::Sqlite(path) => {
+                let path = path.to_string_lossy();
+                let mut connection = SqliteConnection::establish(&path).map_err(StoreError::connect)?;
+                connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA mmap_size = 1073741824; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;")?;
+                connection.batch_execute(match role {
+                    Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000;",
+                    Role::Writer => "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+                })?;
+                Ok(Self::Sqlite(Box::new(connection)))
+            }
+            Database::Postgres(url) => {
+                let mut connection = PgConnection::establish(url).map_err(StoreError::connect)?;
+                connection.batch_execute("SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET client_min_messages = warning;")?;
+                if role == Role::Reader {
+                    connection.batch_execute("SET default_transaction_read_only = on")?;
+                }
+                Ok(Self::Postgres(Box::new(connection)))
+            }
+        }
+    }
+
+    /// Brings the schema up to date; answers the names of the migrations that ran.
+    ///
+    /// # Errors
+    /// When a migration fails; what it did is rolled back.
+    pub fn migrate(&mut self) -> Result<Vec<String>, StoreError> {
+        let ran = match self {
+            Self::Sqlite(connection) => connection
+                .run_pending_migrations(SQLITE_MIGRATIONS)
+                .map(|versions| versions.iter().map(ToString::to_string).collect()),
+            Self::Postgres(connection) => connection
+                .run_pending_migrations(POSTGRES_MIGRATIONS)
+                .map(|versions| versions.iter().map(ToString::to_string).collect()),
+        };
+        ran.map_err(|error| StoreError::Database(format!("migration failed: {error}")))
+    }
+
+    /// Runs a statement; answers how many rows it touched.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn execute(&mut self, statement: &Statement) -> Result<usize, StoreError> {
+        Ok(match self {
+            Self::Sqlite(connection) => statement.execute(&mut **connection)?,
+            Self::Postgres(connection) => statement.execute(&mut **connection)?,
+        })
+    }
+
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn load<T>(&mut self, statement: &Statement) -> Result<Vec<T>, StoreError>
+    where
+        T: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static,
+    {
+        Ok(match self {
+            Self::Sqlite(connection) => RunQueryDsl::load::<T>(statement, &mut **connection)?,
+            Self::Postgres(connection) => RunQueryDsl::load::<T>(statement, &mut **connection)?,
+        })
+    }
+
+    /// Runs SQL without values.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(connection) => connection.batch_execute(sql)?,
+            Self::Postgres(connection) => connection.batch_execute(sql)?,
+        }
+        Ok(())
+    }
+
+    /// Runs `read` on one snapshot of the data.
+    ///
+    /// # Errors
+    /// What `read` or the database says.
+    pub fn snapshot<T, E: From<StoreError>>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let begin = match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        };
+        self.batch(begin)?;
+        let result = read(self);
+        self.batch("ROLLBACK")?;
+        result
+    }
+
+    /// Whether it is PostgreSQL.
+    #[must_use]
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.is_postgres() { "Connection(PostgreSQL)" } else { "Connection(SQLite)" })
+    }
+}
+
+/// A value bound to a statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// 64-bit integer.
+    Integer(i64),
+    /// 64-bit integer or NULL.
+    OptionalInteger(Option<i64>),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Bytes(bytes::Bytes),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(value.into())
+    }
+}
+
+/// SQL with its values. Values never become part of the SQL text.
+#[derive(Debug, Clone, Default)]
+pub struct Statement {
+    sql: String,
+    /// Values and the place in `sql` before which each belongs, in ascending order.
+    values: Vec<(usize, Value)>,
+    uncached: bool,
+}
+
+impl Statement {
+    /// A statement from fixed SQL without values.
+    #[must_use]
+    pub fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new(), uncached: false }
+    }
+
+    /// Appends SQL text.
+    pub fn sql(&mut self, sql: &str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    /// Appends a placeholder and its value.
+    pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push((self.sql.len(), value.into()));
+        self
+    }
+
+    /// Appends another statement.
+    pub fn append(&mut self, other: Self) -> &mut Self {
+        let offset = self.sql.len();
+        self.sql.push_str(&other.sql);
+        self.values.extend(other.values.into_iter().map(|(place, value)| (place + offset, value)));
+        self.uncached |= other.uncached;
+        self
+    }
+
+    /// `(?, ?, ?)`
+    pub fn bind_list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        self.sql("(");
+        for (place, value) in values.into_iter().enumerate() {
+            if place > 0 {
+                self.sql(", ");
+            }
+            self.bind(value);
+        }
+        self.sql(")")
+    }
+
+    /// Keeps a statement whose text rarely recurs out of the connection's cache.
+    pub fn uncached(&mut self) -> &mut Self {
+        self.uncached = true;
+        self
+    }
+
+    /// The SQL with `?` for each value.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(self.sql.len() + self.values.len());
+        let mut start = 0;
+        for (place, _) in &self.values {
+            text.push_str(self.sql.get(start..*place).unwrap_or_default());
+            text.push('?');
+            start = *place;
+        }
+        text.push_str(self.sql.get(start..).unwrap_or_default());
+        text
+    }
+}
+
+impl<DB> QueryFragment<DB> for Statement
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
+    i64: ToSql<BigInt, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
+    str: ToSql<Text, DB>,
+    [u8]: ToSql<Binary, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.uncached {
+            out.unsafe_to_cache_prepared();
+        }
+        let mut start = 0;
+        for (place, value) in &self.values {
+            out.push_sql(self.sql.get(start..*place).unwrap_or_default());
+            start = *place;
+            match value {
+                Value::Integer(value) => out.push_bind_param::<BigInt, i64>(value)?,
+                Value::OptionalInteger(value) => out.push_bind_param::<Nullable<BigInt>, Option<i64>>(value)?,
+                Value::Text(value) => out.push_bind_param::<Text, str>(value)?,
+                Value::Bytes(value) => out.push_bind_param::<Binary, [u8]>(value)?,
+            }
+        }
+        out.push_sql(self.sql.get(start..).unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl QueryId for Statement {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement {
+    type SqlType = Untyped;
+}
+
+impl<Conn> RunQueryDsl<Conn> for Statement {}

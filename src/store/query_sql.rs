@@ -1,0 +1,385 @@
+//! A typed query as SQL: each condition is the set of keys that meet it.
+//!
+//! Cost: every set is one or a few ranges of a clustered table, except `:contains`, `system|` and
+//! negations, which read all rows of their parameter.
+
+use super::connection::{Statement, Value};
+use super::index::{fit, split_string};
+use crate::r4::parameters::ParameterKind;
+use crate::search::query::{
+    CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, SortBy,
+    StringTest, Test, TokenTest, UriTest,
+};
+
+/// The table that holds the values of a kind.
+pub(super) const fn table_of(kind: ParameterKind) -> &'static str {
+    match kind {
+        ParameterKind::Number => "number",
+        ParameterKind::Date => "date",
+        ParameterKind::String => "string",
+        ParameterKind::Token | ParameterKind::Special => "token",
+        ParameterKind::Reference => "reference",
+        ParameterKind::Composite => "composite",
+        ParameterKind::Quantity => "quantity",
+        ParameterKind::Uri => "uri",
+    }
+}
+
+/// `AND …` on the resource row `r`.
+pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
+    match condition {
+        Condition::Id(ids) => {
+            statement.sql(" AND r.id IN ").bind_list(ids.iter().map(String::as_str));
+        }
+        Condition::LastUpdated(tests) => {
+            statement.sql(" AND (");
+            any(statement, tests, |statement, test| date(statement, test, "r.updated", "r.updated"));
+            statement.sql(")");
+        }
+        Condition::Indexed { parameter, test, negated } => {
+            statement.sql(if *negated { " AND r.key NOT IN (" } else { " AND r.key IN (" });
+            statement.append(keys(*parameter, test));
+            statement.sql(")");
+        }
+        Condition::Missing { parameter, kind, missing } => {
+            statement.sql(if *missing { " AND r.key NOT IN (" } else { " AND r.key IN (" });
+            statement.append(having(*parameter, *kind));
+            statement.sql(")");
+        }
+    }
+}
+
+/// The keys for which one of the values of `test` holds.
+pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
+    let parameter = i64::from(parameter);
+    let from = |table: &str| {
+        let mut statement = Statement::new("SELECT key FROM ");
+        statement.sql(table).sql(" WHERE parameter = ").bind(parameter).sql(" AND (");
+        statement
+    };
+    let mut statement;
+    match test {
+        Test::Token(tests) => {
+            statement = from("token");
+            any(&mut statement, tests, |statement, test| token(statement, test, "code", "system"));
+        }
+        Test::String(tests) => {
+            statement = from("string");
+            any(&mut statement, tests, string);
+        }
+        Test::Date(tests) => {
+            statement = from("date");
+            any(&mut statement, tests, |statement, test| date(statement, test, "low", "high"));
+        }
+        Test::Number(tests) => {
+            statement = from("number");
+            any(&mut statement, tests, |statement, test| range(statement, test, "value", "value"));
+        }
+        Test::Quantity(tests) => {
+            statement = from("quantity");
+            any(&mut statement, tests, |statement, test| quantity(statement, test, "code", "system"));
+        }
+        Test::Uri(tests) => {
+            statement = from("uri");
+            any(&mut statement, tests, uri);
+        }
+        Test::Composite(tests) => {
+            statement = from("composite");
+            any(&mut statement, tests, composite);
+        }
+        Test::Reference(tests) => return references(parameter, tests),
+    }
+    statement.sql(")");
+    statement
+}
+
+fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
+    let local: Vec<(&Vec<u8>, &str)> = tests
+        .iter()
+        .filter_map(|test| match test {
+            ReferenceTest::Local { types, id } => Some((types, id.as_str())),
+            ReferenceTest::Uri(_) => None,
+        })
+        .collect();
+    let elsewhere: Vec<&UriTest> = tests
+        .iter()
+        .filter_map(|test| match test {
+            ReferenceTest::Uri(test) => Some(test),
+            ReferenceTest::Local { .. } => None,
+        })
+        .collect();
+    let mut statement = Statement::default();
+    if !local.is_empty() || elsewhere.is_empty() {
+        statement.sql("SELECT key FROM reference WHERE parameter = ").bind(parameter).sql(" AND target IN (");
+        statement.sql("SELECT key FROM resource WHERE ");
+        any(&mut statement, &local, |statement, (types, id)| {
+            statement.sql("type IN ").bind_list(types.iter().map(|number| i64::from(*number)));
+            statement.sql(" AND id = ").bind(*id);
+        });
+        statement.sql(")");
+    }
+    if !elsewhere.is_empty() {
+        if !local.is_empty() {
+            statement.sql(" UNION ");
+        }
+        statement.sql("SELECT key FROM uri WHERE parameter = ").bind(parameter).sql(" AND (");
+        any(&mut statement, &elsewhere, |statement, test| uri(statement, test));
+        statement.sql(")");
+    }
+    statement
+}
+
+/// The keys that have any value for a parameter.
+fn having(parameter: i32, kind: ParameterKind) -> Statement {
+    let mut statement = Statement::new("SELECT key FROM ");
+    statement.sql(table_of(kind)).sql(" WHERE parameter = ").bind(i64::from(parameter));
+    if kind == ParameterKind::Reference {
+        statement.sql(" UNION SELECT key FROM uri WHERE parameter = ").bind(i64::from(parameter));
+    }
+    statement
+}
+
+/// Alternatives, or what never holds when there are none.
+fn any<T>(statement: &mut Statement, tests: &[T], mut write: impl FnMut(&mut Statement, &T)) {
+    if tests.is_empty() {
+        statement.sql("1 = 0");
+    }
+    for (place, test) in tests.iter().enumerate() {
+        statement.sql(if place > 0 { " OR (" } else { "(" });
+        write(statement, test);
+        statement.sql(")");
+    }
+}
+
+fn system(statement: &mut Statement, column: &str, uri: &str) {
+    statement.sql(column);
+    if uri.is_empty() {
+        statement.sql(" = 0");
+    } else {
+        statement.sql(" = (SELECT id FROM system WHERE uri = ").bind(fit(uri)).sql(")");
+    }
+}
+
+fn token(statement: &mut Statement, test: &TokenTest, code_column: &str, system_column: &str) {
+    match test.codes.as_slice() {
+        [] => {
+            statement.sql("1 = 1");
+        }
+        [code] => {
+            statement.sql(code_column).sql(" = ").bind(fit(code));
+        }
+        codes => {
+            statement.sql(code_column).sql(" IN ").bind_list(codes.iter().map(|code| fit(code)));
+        }
+    }
+    if let Some(uri) = &test.system {
+        statement.sql(" AND ");
+        system(statement, system_column, uri);
+    }
+}
+
+/// Everything that begins with `start`: a range, so that the tree is used.
+fn starts_with(statement: &mut Statement, column: &str, start: &str) {
+    statement.sql(column).sql(" >= ").bind(start).sql(" AND ").sql(column).sql(" < ").bind(format!("{start}\u{10ffff}"));
+}
+
+fn string(statement: &mut Statement, test: &StringTest) {
+    match test {
+        StringTest::StartsWith(text) => match split_string(text) {
+            (start, "") => starts_with(statement, "start", start),
+            (start, rest) => {
+                statement.sql("start = ").bind(start).sql(" AND ");
+                starts_with(statement, "rest", rest);
+            }
+        },
+        StringTest::Contains(text) => {
+            statement.sql("start || rest LIKE ").bind(like(text)).sql(" ESCAPE '\\'");
+        }
+        StringTest::Exact { folded, hash } => {
+            let (start, _) = split_string(folded);
+            statement.sql("start = ").bind(start).sql(" AND exact = ").bind(*hash);
+        }
+    }
+}
+
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// FHIR R4 search.html#prefix on spans: the value is `[low, high]`, the row `[low column, high column]`.
+fn date(statement: &mut Statement, test: &DateTest, low: &str, high: &str) {
+    let DateTest { prefix, low: from, high: to } = *test;
+    match prefix {
+        Prefix::Eq => {
+            statement.sql(low).sql(" >= ").bind(from).sql(" AND ").sql(low).sql(" <= ").bind(to);
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to)
+        }
+        Prefix::Ne => statement.sql(low).sql(" < ").bind(from).sql(" OR ").sql(high).sql(" > ").bind(to),
+        Prefix::Gt => statement.sql(high).sql(" > ").bind(to),
+        Prefix::Lt => statement.sql(low).sql(" < ").bind(from),
+        Prefix::Ge => {
+            statement.sql(high).sql(" > ").bind(to).sql(" OR (").sql(low).sql(" >= ").bind(from);
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to).sql(")")
+        }
+        Prefix::Le => {
+            statement.sql(low).sql(" < ").bind(from).sql(" OR (").sql(low).sql(" >= ").bind(from);
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to).sql(")")
+        }
+        Prefix::Sa => statement.sql(low).sql(" > ").bind(to),
+        Prefix::Eb => statement.sql(high).sql(" < ").bind(from),
+        Prefix::Ap => statement.sql(low).sql(" <= ").bind(to).sql(" AND ").sql(high).sql(" >= ").bind(from),
+    };
+}
+
+/// FHIR R4 search.html#prefix on numbers; sortable bytes compare like the numbers.
+fn range(statement: &mut Statement, test: &NumberTest, low: &str, high: &str) {
+    let bytes = |bytes: &Vec<u8>| Value::Bytes(bytes.clone().into());
+    match test.prefix {
+        Prefix::Eq => {
+            statement.sql(low).sql(" >= ").bind(bytes(&test.low)).sql(" AND ").sql(low).sql(" < ").bind(bytes(&test.high));
+            statement.sql(" AND ").sql(high).sql(" < ").bind(bytes(&test.high))
+        }
+        Prefix::Ne => {
+            statement.sql(low).sql(" < ").bind(bytes(&test.low)).sql(" OR ").sql(high).sql(" >= ").bind(bytes(&test.high))
+        }
+        Prefix::Gt => statement.sql(high).sql(" > ").bind(bytes(&test.exact)),
+        Prefix::Lt => statement.sql(low).sql(" < ").bind(bytes(&test.exact)),
+        Prefix::Ge => statement.sql(high).sql(" >= ").bind(bytes(&test.exact)),
+        Prefix::Le => statement.sql(low).sql(" <= ").bind(bytes(&test.exact)),
+        Prefix::Sa => statement.sql(low).sql(" > ").bind(bytes(&test.exact)),
+        Prefix::Eb => statement.sql(high).sql(" < ").bind(bytes(&test.exact)),
+        Prefix::Ap => {
+            statement.sql(low).sql(" <= ").bind(bytes(&test.high)).sql(" AND ").sql(high).sql(" >= ").bind(bytes(&test.low))
+        }
+    };
+}
+
+fn quantity(statement: &mut Statement, test: &QuantityTest, code_column: &str, system_column: &str) {
+    statement.sql("(");
+    range(statement, &test.number, "low", "high");
+    statement.sql(")");
+    if let Some(code) = &test.code {
+        statement.sql(" AND ").sql(code_column).sql(" = ").bind(fit(code));
+    }
+    if let Some(uri) = &test.system {
+        statement.sql(" AND ");
+        system(statement, system_column, uri);
+    }
+}
+
+fn uri(statement: &mut Statement, test: &UriTest) {
+    if test.below {
+        let folder = if test.uri.ends_with('/') { test.uri.clone() } else { format!("{}/", test.uri) };
+        statement.sql("(uri = ").bind(fit(&test.uri)).sql(" OR ");
+        starts_with(statement, "uri", &folder);
+        statement.sql(")");
+    } else {
+        statement.sql("uri = ").bind(fit(&test.uri));
+    }
+    if let Some(version) = &test.version {
+        statement.sql(" AND version = ").bind(fit(version));
+    }
+}
+
+fn composite(statement: &mut Statement, test: &CompositeTest) {
+    token(statement, &test.first, "code", "system");
+    statement.sql(" AND (");
+    match &test.second {
+        CompositeSecond::Token(test) => token(statement, test, "text", "text_system"),
+        CompositeSecond::String(StringTest::StartsWith(text)) => starts_with(statement, "text", &fit(text)),
+        CompositeSecond::String(StringTest::Contains(text)) => {
+            statement.sql("text LIKE ").bind(like(text)).sql(" ESCAPE '\\'");
+        }
+        CompositeSecond::String(StringTest::Exact { folded, .. }) => {
+            statement.sql("text = ").bind(fit(folded));
+        }
+        CompositeSecond::Number(test) => range(statement, test, "low", "high"),
+        CompositeSecond::Quantity(test) => quantity(statement, test, "text", "text_system"),
+        CompositeSecond::Date(test) => {
+            let sortable = |micros: i64| ((micros as u64) ^ (1 << 63)).to_be_bytes().to_vec();
+            let next = |micros: i64| sortable(micros.saturating_add(1));
+            // The same comparisons on sortable bytes: [low, high] inclusive becomes [low, high + 1).
+            let exact = match test.prefix {
+                Prefix::Gt | Prefix::Sa | Prefix::Le => sortable(test.high),
+                _ => sortable(test.low),
+            };
+            let bytes = NumberTest { prefix: test.prefix, low: sortable(test.low), high: next(test.high), exact };
+            range(statement, &bytes, "low", "high");
+        }
+    }
+    statement.sql(")");
+}
+
+/// What a sort key orders by: an SQL expression and, for indexed parameters, the join it needs.
+pub(super) struct SortColumn {
+    /// Orders rows.
+    pub(super) expression: String,
+    /// The same as text, for the page position.
+    pub(super) as_text: String,
+    /// `LEFT JOIN …`
+    pub(super) join: Option<Statement>,
+    /// How the text is read back.
+    pub(super) kind: SortValue,
+}
+
+/// The type of a sort value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SortValue {
+    Integer,
+    Text,
+    Bytes,
+}
+
+pub(super) fn sort_column(place: usize, by: SortBy, descending: bool, postgres: bool) -> SortColumn {
+    let (parameter, kind) = match by {
+        SortBy::Id => {
+            return SortColumn { expression: "r.id".to_owned(), as_text: "r.id".to_owned(), join: None, kind: SortValue::Text };
+        }
+        SortBy::LastUpdated => {
+            return SortColumn {
+                expression: "r.updated".to_owned(),
+                as_text: "CAST(r.updated AS TEXT)".to_owned(),
+                join: None,
+                kind: SortValue::Integer,
+            };
+        }
+        SortBy::Parameter { parameter, kind } => (parameter, kind),
+    };
+    // R4 search.html#sort: of several values the lowest counts ascending, the highest descending.
+    let (column, value) = match kind {
+        ParameterKind::Token | ParameterKind::Special | ParameterKind::Composite => ("code", SortValue::Text),
+        ParameterKind::String => ("start", SortValue::Text),
+        ParameterKind::Uri => ("uri", SortValue::Text),
+        ParameterKind::Date => (if descending { "high" } else { "low" }, SortValue::Integer),
+        ParameterKind::Number => ("value", SortValue::Bytes),
+        ParameterKind::Quantity => (if descending { "high" } else { "low" }, SortValue::Bytes),
+        ParameterKind::Reference => ("target", SortValue::Integer),
+    };
+    // PostgreSQL has no min over bytea before version 18; ordered arrays do the same.
+    let pick = match (value, postgres) {
+        (SortValue::Bytes, true) => {
+            format!("(array_agg({column} ORDER BY {column}{}))[1]", if descending { " DESC" } else { "" })
+        }
+        _ => format!("{}({column})", if descending { "max" } else { "min" }),
+    };
+    let mut join = Statement::new(&format!(" LEFT JOIN (SELECT key, {pick} AS v FROM {} WHERE parameter = ", table_of(kind)));
+    join.bind(i64::from(parameter)).sql(&format!(" GROUP BY key) s{place} ON s{place}.key = r.key"));
+    let expression = format!("s{place}.v");
+    let as_text = match (value, postgres) {
+        (SortValue::Text, _) => expression.clone(),
+        (SortValue::Integer, _) => format!("CAST({expression} AS TEXT)"),
+        (SortValue::Bytes, true) => format!("encode({expression}, 'hex')"),
+        (SortValue::Bytes, false) => format!("lower(hex({expression}))"),
+    };
+    // lower(hex(NULL)) is '' in SQLite.
+    let as_text = if value == SortValue::Bytes { format!("nullif({as_text}, '')") } else { as_text };
+    SortColumn { expression, as_text, join: Some(join), kind: value }
+}

@@ -1,0 +1,317 @@
+//! The store as others use it: blocking reads on pooled connections, writes through the writer.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use diesel::QueryableByName;
+use diesel::r2d2::{ManageConnection, Pool};
+use diesel::sql_types::{BigInt, Binary};
+use tokio::sync::oneshot;
+
+use super::cache::VersionCache;
+use super::connection::{Connection, Database, Role, Statement};
+use super::history::{self, Change, HistoryQuery};
+use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
+use super::search::{self, SearchPage};
+use super::write::WriteTransaction;
+use super::writer::{Job, Writer};
+use super::{Method, STATE_REFERENCED, StoreError, StoreOptions, Version};
+use crate::r4::definitions;
+use crate::search::extract::ExtractOptions;
+use crate::search::query::Query;
+
+struct Connections(Database);
+
+impl ManageConnection for Connections {
+    type Connection = Connection;
+    type Error = StoreError;
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        Connection::open(&self.0, Role::Reader)
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        connection.batch("SELECT 1")
+    }
+
+    fn has_broken(&self, _: &mut Connection) -> bool {
+        std::thread::panicking()
+    }
+}
+
+/// The store. Cheap to clone; all clones share connections, cache and writer.
+#[derive(Clone)]
+pub struct Store {
+    readers: Pool<Connections>,
+    writer: Writer,
+    cache: Arc<VersionCache>,
+    options: Arc<StoreOptions>,
+    /// Held for the life of the store: a SQLite database has one owner.
+    _owner: Option<Arc<File>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Store").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[derive(QueryableByName)]
+struct CurrentRecord {
+    #[diesel(sql_type = BigInt)]
+    state: i64,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+    #[diesel(sql_type = BigInt)]
+    updated: i64,
+    #[diesel(sql_type = BigInt)]
+    method: i64,
+    #[diesel(sql_type = Binary)]
+    body: Vec<u8>,
+}
+
+#[derive(QueryableByName)]
+struct PositionRecord {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+}
+
+impl Store {
+    /// Opens the database, brings its schema up to date and starts the writer.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or (SQLite) another process has it open.
+    pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let owner = match &options.database {
+            Database::Sqlite(path) => Some(Arc::new(own(path)?)),
+            Database::Postgres(_) => None,
+        };
+        Connection::open(&options.database, Role::Writer)?.migrate()?;
+        let cache = Arc::new(VersionCache::new(options.cache_bytes));
+        let writer = Writer::start(&options, Arc::clone(&cache))?;
+        let readers = Pool::builder()
+            .max_size(options.readers.max(1))
+            .min_idle(Some(1))
+            .test_on_check_out(options.database.is_postgres())
+            .connection_timeout(std::time::Duration::from_secs(10))
+            .build(Connections(options.database.clone()))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { readers, writer, cache, options: Arc::new(options), _owner: owner })
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// How index values are taken from resources.
+    #[must_use]
+    pub fn extract_options(&self) -> ExtractOptions {
+        ExtractOptions { default_offset_seconds: self.options.default_offset_seconds }
+    }
+
+    fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {
+        self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// The current version when it is in memory; never blocks.
+    #[must_use]
+    pub fn cached(&self, type_number: u8, id: &str) -> Option<Version> {
+        self.cache.get(type_number, id)
+    }
+
+    /// The current version, deleted ones included. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn current(&self, type_number: u8, id: &str) -> Result<Option<Version>, StoreError> {
+        if let Some(version) = self.cached(type_number, id) {
+            return Ok(Some(version));
+        }
+        let ticket = self.cache.ticket(type_number, id);
+        let mut statement = Statement::new("SELECT state, version, updated, method, body FROM resource WHERE type = ");
+        statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id);
+        let found = self.reader()?.load::<CurrentRecord>(&statement)?;
+        let Some(record) = found.into_iter().next().filter(|record| record.state != STATE_REFERENCED) else {
+            return Ok(None);
+        };
+        let version = Version {
+            version: record.version,
+            updated: record.updated,
+            method: Method::from_number(record.method),
+            body: record.body.into(),
+        };
+        self.cache.insert(ticket, type_number, id, version.clone());
+        Ok(Some(version))
+    }
+
+    /// One version by number. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn version(&self, type_number: u8, id: &str, version: i64) -> Result<Option<Version>, StoreError> {
+        history::version(&mut *self.reader()?, type_number, id, version)
+    }
+
+    /// A page of history and the number of versions over all pages. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn history(&self, query: &HistoryQuery) -> Result<(Vec<Change>, i64), StoreError> {
+        self.reader()?.snapshot(|connection| Ok((history::page(connection, query)?, history::total(connection, query)?)))
+    }
+
+    /// A page of a search. Blocks.
+    ///
+    /// # Errors
+    /// What the database says, or that the position is not one of ours.
+    pub fn search(&self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
+        search::page(&mut *self.reader()?, query, count, with_total, &self.extract_options())
+    }
+
+    /// The citizen with a Patient id. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn citizen(&self, id: &str) -> Result<Option<(i64, CitizenRow)>, StoreError> {
+        let patient = definitions().resource_number("Patient").unwrap_or(0);
+        notebook::citizen(&mut *self.reader()?, patient, id)
+    }
+
+    /// Citizens in the order they came, after a key. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn citizens(&self, after: i64, count: u32) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
+        notebook::citizens(&mut *self.reader()?, after, count)
+    }
+
+    /// A page of a citizen's timeline. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn timeline(&self, query: &TimelineQuery) -> Result<Vec<TimelineEntry>, StoreError> {
+        notebook::timeline(&mut *self.reader()?, query)
+    }
+
+    /// How far an import of `source` came before it stopped: 0 for never begun. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn import_position(&self, source: &str) -> Result<i64, StoreError> {
+        let mut statement = Statement::new("SELECT position FROM import_progress WHERE source = ");
+        statement.bind(source);
+        Ok(self.reader()?.load::<PositionRecord>(&statement)?.first().map_or(0, |record| record.position))
+    }
+
+    /// Runs `work` in a write transaction and waits until it is durable; an error undoes it.
+    /// `work` runs on the writer thread: it should only look up, decide and put.
+    ///
+    /// # Errors
+    /// What `work` says, or [`StoreError::Busy`], or what the database says.
+    pub async fn write<T, E>(&self, work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, answer) = WorkJob::new(work);
+        self.writer.offer(Box::new(job))?;
+        answer.await.unwrap_or_else(|_| Err(stopped().into()))
+    }
+
+    /// Like [`Self::write`] for threads that may block; waits for room in the queue.
+    /// The answer comes through the returned function, so that several can be under way.
+    ///
+    /// # Errors
+    /// When the writer has stopped.
+    pub fn write_blocking<T, E>(
+        &self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<impl FnOnce() -> Result<T, E> + use<T, E>, StoreError>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, answer) = WorkJob::new(work);
+        self.writer.push(Box::new(job))?;
+        Ok(move || answer.blocking_recv().unwrap_or_else(|_| Err(stopped().into())))
+    }
+}
+
+impl WriteTransaction<'_> {
+    /// Remembers how far an import came, in the same transaction as what it wrote.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn set_import_position(&mut self, source: &str, position: i64) -> Result<(), StoreError> {
+        let mut statement = Statement::new("INSERT INTO import_progress (source, position, finished) VALUES (");
+        statement.bind(source).sql(", ").bind(position).sql(", 0) ON CONFLICT (source) DO UPDATE SET position = ").bind(position);
+        self.connection.execute(&statement)?;
+        Ok(())
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the writer has stopped".to_owned())
+}
+
+/// Takes the lock file beside a SQLite database.
+fn own(path: &std::path::Path) -> Result<File, StoreError> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let lock = std::path::PathBuf::from(lock);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", lock.display())))?;
+    file.try_lock().map_err(|_| {
+        StoreError::Unavailable(format!("{} is in use by another renraku process; stop it first or use its HTTP API", path.display()))
+    })?;
+    Ok(file)
+}
+
+struct WorkJob<W, T, E> {
+    work: Option<W>,
+    result: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<W, T, E> WorkJob<W, T, E> {
+    fn new(work: W) -> (Self, oneshot::Receiver<Result<T, E>>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self { work: Some(work), result: None, answer }, receiver)
+    }
+}
+
+impl<W, T, E> Job for WorkJob<W, T, E>
+where
+    W: FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        // A panic is a defect; it must not take the writer, and with it all later writes, along.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(transaction)))
+            .unwrap_or_else(|_| Err(StoreError::Database("an internal error was caught; nothing was stored".to_owned()).into()));
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { result, answer, .. } = *self;
+        let result = match (committed, result) {
+            // What the job itself refused stays its answer whatever became of the batch.
+            (_, Some(Err(error))) => Err(error),
+            (Ok(()), Some(Ok(value))) => Ok(value),
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), None) => Err(stopped().into()),
+        };
+        // The caller may have gone away; the write stands.
+        let _ = answer.send(result);
+    }
+}

@@ -1,0 +1,401 @@
+//! Runs searches: one statement for the page, one for the total, one an include.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+
+use super::connection::{Connection, Statement, Value};
+use super::query_sql::{SortColumn, SortValue, keys, restrict, sort_column};
+use super::{Method, StoreError, Version, type_of_key};
+use crate::format::json;
+use crate::search::extract::{ExtractOptions, extract};
+use crate::search::query::{Condition, Include, Query, SortKey, Test};
+
+/// Most resources that includes may add to a page.
+const MOST_INCLUDED: usize = 1000;
+/// Most sort keys.
+pub const MOST_SORT_KEYS: usize = 4;
+
+/// A resource that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Number of its type.
+    pub type_number: u8,
+    /// Logical id.
+    pub id: String,
+    /// Its current version.
+    pub version: Version,
+    /// Its key.
+    pub key: i64,
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, Default)]
+pub struct SearchPage {
+    /// Matches, in order.
+    pub matches: Vec<Found>,
+    /// Added by `_include` and `_revinclude`.
+    pub included: Vec<Found>,
+    /// Number of matches over all pages, when asked for.
+    pub total: Option<i64>,
+    /// Position of the next page.
+    pub next: Option<String>,
+    /// Includes were cut off at the limit.
+    pub included_truncated: bool,
+}
+
+#[derive(QueryableByName)]
+struct Record {
+    #[diesel(sql_type = BigInt)]
+    key: i64,
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+    #[diesel(sql_type = BigInt)]
+    updated: i64,
+    #[diesel(sql_type = BigInt)]
+    method: i64,
+    #[diesel(sql_type = Binary)]
+    body: Vec<u8>,
+}
+
+#[derive(QueryableByName)]
+struct SortRecord {
+    #[diesel(embed)]
+    record: Record,
+    #[diesel(sql_type = Nullable<Text>)]
+    s0: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    s1: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    s2: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    s3: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+impl Record {
+    fn found(self) -> Found {
+        Found {
+            type_number: type_of_key(self.key),
+            id: self.id,
+            version: Version {
+                version: self.version,
+                updated: self.updated,
+                method: Method::from_number(self.method),
+                body: Bytes::from(self.body),
+            },
+            key: self.key,
+        }
+    }
+}
+
+/// Where a page starts: the sort values and key of the row before it, and the total found first.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Cursor {
+    s: Vec<Option<String>>,
+    k: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    t: Option<i64>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let pairs = digits.chunks_exact(2);
+    pairs.remainder().is_empty().then(|| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
+impl Cursor {
+    fn write(&self) -> String {
+        hex(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn read(text: &str) -> Result<Self, StoreError> {
+        let bytes = unhex(text).ok_or(StoreError::Cursor)?;
+        serde_json::from_slice(&bytes).map_err(|_| StoreError::Cursor)
+    }
+}
+
+const COLUMNS: &str = "r.key, r.id, r.version, r.updated, r.method, r.body";
+
+/// The resources that meet a query, at most `limit`, oldest first.
+pub(super) fn matches(connection: &mut Connection, query: &Query, limit: u32) -> Result<Vec<Found>, StoreError> {
+    let mut statement = Statement::new("SELECT ");
+    statement.sql(COLUMNS);
+    from_where(connection, &mut statement, query, Vec::new())?;
+    statement.sql(" ORDER BY r.key LIMIT ").bind(i64::from(limit));
+    Ok(connection.load::<Record>(&statement)?.into_iter().map(Record::found).collect())
+}
+
+/// One page with everything that belongs to it, on one snapshot.
+pub(super) fn page(
+    connection: &mut Connection,
+    query: &Query,
+    count: u32,
+    with_total: bool,
+    options: &ExtractOptions,
+) -> Result<SearchPage, StoreError> {
+    connection.snapshot(|connection| page_within(connection, query, count, with_total, options))
+}
+
+/// One page inside a transaction that is open already.
+pub(super) fn page_within(
+    connection: &mut Connection,
+    query: &Query,
+    count: u32,
+    with_total: bool,
+    options: &ExtractOptions,
+) -> Result<SearchPage, StoreError> {
+        let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
+        let mut page = SearchPage::default();
+        if with_total {
+            page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
+                Some(total) => Some(total),
+                None => Some(total(connection, query)?),
+            };
+        }
+        if count == 0 {
+            return Ok(page);
+        }
+        let mut rows = rows(connection, query, count, cursor.as_ref())?;
+        if rows.len() > count as usize {
+            rows.truncate(count as usize);
+            if let Some(last) = rows.last() {
+                let mut s = vec![last.s0.clone(), last.s1.clone(), last.s2.clone(), last.s3.clone()];
+                s.truncate(query.sort.len());
+                page.next = Some(Cursor { s, k: last.record.key, t: page.total }.write());
+            }
+        }
+        page.matches = rows.into_iter().map(|row| row.record.found()).collect();
+        include(connection, query, &mut page, options)?;
+        Ok(page)
+}
+
+fn rows(connection: &mut Connection, query: &Query, count: u32, cursor: Option<&Cursor>) -> Result<Vec<SortRecord>, StoreError> {
+    let postgres = connection.is_postgres();
+    let sort: Vec<(&SortKey, SortColumn)> = query
+        .sort
+        .iter()
+        .take(MOST_SORT_KEYS)
+        .enumerate()
+        .map(|(place, key)| (key, sort_column(place, key.by, key.descending, postgres)))
+        .collect();
+    let mut statement = Statement::new("SELECT ");
+    statement.sql(COLUMNS);
+    for place in 0..MOST_SORT_KEYS {
+        let text = sort.get(place).map_or("CAST(NULL AS TEXT)", |(_, column)| column.as_text.as_str());
+        statement.sql(&format!(", {text} AS s{place}"));
+    }
+    let joins = sort.iter().filter_map(|(_, column)| column.join.clone()).collect();
+    from_where(connection, &mut statement, query, joins)?;
+    if let Some(cursor) = cursor {
+        after(&mut statement, &sort, cursor)?;
+    }
+    statement.sql(" ORDER BY ");
+    for (key, column) in &sort {
+        let direction = if key.descending { "DESC" } else { "ASC" };
+        let expression = &column.expression;
+        statement.sql(&format!("({expression} IS NULL), {expression} {direction}, "));
+    }
+    statement.sql("r.key LIMIT ").bind(i64::from(count) + 1);
+    connection.load::<SortRecord>(&statement)
+}
+
+/// Rows after the position: for each prefix of the sort keys, equal so far and then beyond.
+/// Missing values sort last in either direction.
+fn after(statement: &mut Statement, sort: &[(&SortKey, SortColumn)], cursor: &Cursor) -> Result<(), StoreError> {
+    if cursor.s.len() != sort.len() {
+        return Err(StoreError::Cursor);
+    }
+    let mut values = Vec::new();
+    for ((_, column), text) in sort.iter().zip(&cursor.s) {
+        values.push(match (text, column.kind) {
+            (None, _) => None,
+            (Some(text), SortValue::Text) => Some(Value::Text(text.clone())),
+            (Some(text), SortValue::Integer) => Some(Value::Integer(text.parse().map_err(|_| StoreError::Cursor)?)),
+            (Some(text), SortValue::Bytes) => Some(Value::Bytes(unhex(text).ok_or(StoreError::Cursor)?.into())),
+        });
+    }
+    statement.sql(" AND (");
+    for depth in 0..=sort.len() {
+        statement.sql(if depth > 0 { " OR (" } else { "(" });
+        for ((_, column), value) in sort.iter().zip(&values).take(depth) {
+            match value {
+                Some(value) => statement.sql(&column.expression).sql(" = ").bind(value.clone()),
+                None => statement.sql(&column.expression).sql(" IS NULL"),
+            };
+            statement.sql(" AND ");
+        }
+        match (sort.get(depth), values.get(depth)) {
+            (Some((key, column)), Some(Some(value))) => {
+                let expression = &column.expression;
+                statement.sql(&format!("({expression} {} ", if key.descending { "<" } else { ">" })).bind(value.clone());
+                statement.sql(&format!(" OR {expression} IS NULL)"))
+            }
+            (Some(_), _) => statement.sql("1 = 0"),
+            (None, _) => statement.sql("r.key > ").bind(cursor.k),
+        };
+        statement.sql(")");
+    }
+    statement.sql(")");
+    Ok(())
+}
+
+/// `FROM … WHERE …` of a query. The most selective indexed condition leads: how many rows each has
+/// is measured up to a bound, which costs far less than a wrong order.
+fn from_where(
+    connection: &mut Connection,
+    statement: &mut Statement,
+    query: &Query,
+    joins: Vec<Statement>,
+) -> Result<(), StoreError> {
+    let leader = leader(connection, query)?;
+    match leader {
+        Some((parameter, test, _)) => {
+            statement.sql(" FROM (SELECT DISTINCT key FROM (").append(keys(parameter, test));
+            statement.sql(") k) d JOIN resource r ON r.key = d.key");
+        }
+        None => {
+            statement.sql(" FROM resource r");
+        }
+    }
+    for join in joins {
+        statement.append(join);
+    }
+    statement.sql(" WHERE r.state = 1 AND r.type = ").bind(i64::from(query.type_number));
+    for (place, condition) in query.conditions.iter().enumerate() {
+        if leader.is_none_or(|(_, _, leading)| leading != place) {
+            restrict(statement, condition);
+        }
+    }
+    if query.conditions.len() > 2 {
+        statement.uncached();
+    }
+    Ok(())
+}
+
+/// The condition to start from, unless ids are given (nothing is more selective).
+fn leader<'a>(connection: &mut Connection, query: &'a Query) -> Result<Option<(i32, &'a Test, usize)>, StoreError> {
+    if query.conditions.iter().any(|condition| matches!(condition, Condition::Id(_))) {
+        return Ok(None);
+    }
+    let candidates: Vec<(i32, &Test, usize)> = query
+        .conditions
+        .iter()
+        .enumerate()
+        .filter_map(|(place, condition)| match condition {
+            Condition::Indexed { parameter, test, negated: false } => Some((*parameter, test, place)),
+            _ => None,
+        })
+        .collect();
+    if candidates.len() < 2 {
+        return Ok(candidates.into_iter().next());
+    }
+    let mut best = None;
+    for candidate in candidates {
+        let mut probe = Statement::new("SELECT count(*) AS n FROM (");
+        probe.append(keys(candidate.0, candidate.1)).sql(" LIMIT 2000) k");
+        let count = connection.load::<Count>(&probe)?.first().map_or(0, |count| count.n);
+        if best.as_ref().is_none_or(|(least, _)| count < *least) {
+            best = Some((count, candidate));
+        }
+    }
+    Ok(best.map(|(_, candidate)| candidate))
+}
+
+fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> {
+    let mut statement = Statement::default();
+    match query.conditions.as_slice() {
+        // Index rows exist for live resources only: no need to touch them.
+        [Condition::Indexed { parameter, test, negated: false }] => {
+            statement.sql("SELECT count(DISTINCT key) AS n FROM (").append(keys(*parameter, test)).sql(") k");
+        }
+        _ => {
+            statement.sql("SELECT count(*) AS n");
+            from_where(connection, &mut statement, query, Vec::new())?;
+        }
+    }
+    Ok(connection.load::<Count>(&statement)?.first().map_or(0, |count| count.n))
+}
+
+/// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included.
+fn include(connection: &mut Connection, query: &Query, page: &mut SearchPage, options: &ExtractOptions) -> Result<(), StoreError> {
+    if query.includes.is_empty() {
+        return Ok(());
+    }
+    let mut seen: HashSet<i64> = page.matches.iter().map(|found| found.key).collect();
+    let mut frontier: Vec<Found> = page.matches.clone();
+    let mut first_round = true;
+    while !frontier.is_empty() {
+        let mut added = Vec::new();
+        for include in query.includes.iter().filter(|include| first_round || include.iterate) {
+            let found = if include.reverse { referrers(connection, include, &frontier)? } else { targets(connection, include, &frontier, options)? };
+            for resource in found {
+                if page.included.len() + added.len() >= MOST_INCLUDED {
+                    page.included_truncated = true;
+                    break;
+                }
+                if seen.insert(resource.key) {
+                    added.push(resource);
+                }
+            }
+        }
+        page.included.extend(added.iter().cloned());
+        frontier = added;
+        first_round = false;
+    }
+    Ok(())
+}
+
+/// Resources that refer to one of `frontier`: a range of the reference table.
+fn referrers(connection: &mut Connection, include: &Include, frontier: &[Found]) -> Result<Vec<Found>, StoreError> {
+    let targets = frontier.iter().filter(|found| include.target_type.is_none_or(|wanted| wanted == found.type_number));
+    let targets: Vec<i64> = targets.map(|found| found.key).collect();
+    let mut all = Vec::new();
+    for chunk in targets.chunks(256) {
+        let mut statement = Statement::new("SELECT ");
+        statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.key IN (SELECT key FROM reference WHERE parameter IN ");
+        statement.bind_list(include.parameters.iter().map(|number| i64::from(*number)));
+        statement.sql(" AND target IN ").bind_list(chunk.iter().copied());
+        statement.sql(") ORDER BY r.key LIMIT ").bind(MOST_INCLUDED as i64 + 1).uncached();
+        all.extend(connection.load::<Record>(&statement)?.into_iter().map(Record::found));
+    }
+    Ok(all)
+}
+
+/// Resources that one of `frontier` refers to: read off the bodies, which are at hand.
+fn targets(connection: &mut Connection, include: &Include, frontier: &[Found], options: &ExtractOptions) -> Result<Vec<Found>, StoreError> {
+    let mut wanted: BTreeMap<u8, BTreeSet<String>> = BTreeMap::new();
+    for found in frontier.iter().filter(|found| found.type_number == include.source_type) {
+        let Ok(resource) = json::parse(&found.version.body) else { continue };
+        for row in extract(found.type_number, &resource, options).references {
+            let fits = include.target_type.is_none_or(|wanted| wanted == row.target_type);
+            if fits && include.parameters.contains(&row.parameter) {
+                wanted.entry(row.target_type).or_default().insert(row.target_id);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for (type_number, ids) in wanted {
+        let ids: Vec<String> = ids.into_iter().collect();
+        for chunk in ids.chunks(256) {
+            let mut statement = Statement::new("SELECT ");
+            statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.type = ").bind(i64::from(type_number));
+            statement.sql(" AND r.id IN ").bind_list(chunk.iter().map(String::as_str)).uncached();
+            all.extend(connection.load::<Record>(&statement)?.into_iter().map(Record::found));
+        }
+    }
+    Ok(all)
+}

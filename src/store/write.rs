@@ -1,0 +1,348 @@
+//! What a job may do inside a write transaction: look up, search, put, delete.
+//!
+//! Nothing goes to the database while a job runs: its effects collect in an overlay that later jobs
+//! of the same batch see, and are written together (`index.rs`). So a job that fails is undone by
+//! forgetting, and a thousand creates become a few statements.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Binary};
+use foldhash::fast::RandomState;
+
+use super::connection::{Connection, Statement};
+use super::notebook::NotebookRows;
+use super::search::{self, Found, SearchPage};
+use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
+use crate::search::extract::ExtractOptions;
+use crate::search::query::Query;
+use crate::search::rows::IndexRows;
+
+pub(super) type FastMap<K, V> = HashMap<K, V, RandomState>;
+
+/// A resource with everything that is derived from it, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Number of the resource type.
+    pub type_number: u8,
+    /// Logical id.
+    pub id: String,
+    /// The JSON.
+    pub content: Content,
+    /// Index values.
+    pub rows: IndexRows,
+    /// Notebook rows.
+    pub notebook: NotebookRows,
+}
+
+/// The outcome of a write.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The version that is current now.
+    pub version: Version,
+    /// The resource did not exist (or was deleted) before.
+    pub created: bool,
+    /// `false`: the content was what is stored already, no new version was made.
+    pub changed: bool,
+}
+
+/// A resource as the batch sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub(super) key: i64,
+    pub(super) state: i64,
+    pub(super) version: i64,
+    pub(super) updated: i64,
+    pub(super) method: Method,
+    pub(super) body: Bytes,
+}
+
+impl Head {
+    fn version(&self) -> Version {
+        Version { version: self.version, updated: self.updated, method: self.method, body: self.body.clone() }
+    }
+}
+
+/// A resource that this batch changes: what it is now, and what the database has.
+#[derive(Debug, Clone)]
+pub(super) struct Touched {
+    pub(super) type_number: u8,
+    pub(super) id: String,
+    pub(super) head: Head,
+    /// No row in `resource` yet.
+    pub(super) is_new: bool,
+    /// The live body in the database, whose index rows are there.
+    pub(super) stored_body: Option<Bytes>,
+    pub(super) rows: IndexRows,
+    pub(super) notebook: NotebookRows,
+}
+
+pub(super) struct PastVersion {
+    pub(super) key: i64,
+    pub(super) version: i64,
+    pub(super) updated: i64,
+    pub(super) method: Method,
+    pub(super) body: Bytes,
+}
+
+pub(super) struct ChangeRow {
+    pub(super) key: i64,
+    pub(super) version: i64,
+    pub(super) type_number: u8,
+    pub(super) updated: i64,
+    pub(super) method: Method,
+}
+
+/// What the writer remembers between batches; forgotten when a batch fails.
+pub(super) struct Memory {
+    pub(super) next_counter: i64,
+    pub(super) next_seq: i64,
+    pub(super) last_updated: i64,
+    pub(super) systems: FastMap<String, i64>,
+    /// Keys never change, so this needs no invalidation; bounded by being emptied when large.
+    pub(super) keys: FastMap<(u8, String), i64>,
+}
+
+/// The overlay of one batch. See the module text.
+pub struct WriteTransaction<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) memory: &'a mut Memory,
+    pub(super) now: i64,
+    pub(super) offset_seconds: i32,
+    pub(super) touched: FastMap<i64, Touched>,
+    pub(super) by_id: FastMap<(u8, String), i64>,
+    pub(super) heads: FastMap<(u8, String), Option<Head>>,
+    pub(super) past: Vec<PastVersion>,
+    pub(super) changes: Vec<ChangeRow>,
+    /// Everything invalidated by this batch, flushed or not.
+    pub(super) invalidated: Vec<(u8, String)>,
+    /// Where the running job began.
+    mark: Mark,
+    undo: Vec<(i64, Option<Touched>)>,
+}
+
+impl std::fmt::Debug for WriteTransaction<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WriteTransaction").field("touched", &self.touched.len()).finish_non_exhaustive()
+    }
+}
+
+#[derive(QueryableByName)]
+struct HeadRecord {
+    #[diesel(sql_type = BigInt)]
+    key: i64,
+    #[diesel(sql_type = BigInt)]
+    state: i64,
+    #[diesel(sql_type = BigInt)]
+    version: i64,
+    #[diesel(sql_type = BigInt)]
+    updated: i64,
+    #[diesel(sql_type = BigInt)]
+    method: i64,
+    #[diesel(sql_type = Binary)]
+    body: Vec<u8>,
+}
+
+/// A point to return to when a job fails.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    past: usize,
+    changes: usize,
+}
+
+impl<'a> WriteTransaction<'a> {
+    pub(super) fn new(connection: &'a mut Connection, memory: &'a mut Memory, now: i64, offset_seconds: i32) -> Self {
+        Self {
+            connection,
+            memory,
+            now,
+            offset_seconds,
+            touched: FastMap::default(),
+            by_id: FastMap::default(),
+            heads: FastMap::default(),
+            past: Vec::new(),
+            changes: Vec::new(),
+            invalidated: Vec::new(),
+            mark: Mark::default(),
+            undo: Vec::new(),
+        }
+    }
+
+    /// When the versions of this transaction are written, µs since 1970 UTC.
+    #[must_use]
+    pub const fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// A job begins: what follows can be undone alone.
+    pub(super) fn begin_job(&mut self) {
+        self.undo.clear();
+        self.mark = Mark { past: self.past.len(), changes: self.changes.len() };
+    }
+
+    /// Forgets what the running job did since it began or last searched.
+    pub(super) fn roll_back_job(&mut self) {
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(before) => {
+                    self.touched.insert(key, before);
+                }
+                None => {
+                    if let Some(gone) = self.touched.remove(&key) {
+                        self.by_id.remove(&(gone.type_number, gone.id));
+                    }
+                }
+            }
+        }
+        self.past.truncate(self.mark.past);
+        self.changes.truncate(self.mark.changes);
+    }
+
+    /// Writes the overlay to the database, inside the open transaction.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        super::index::write_overlay(self)?;
+        for (_, touched) in self.touched.drain() {
+            let name = (touched.type_number, touched.id);
+            self.heads.insert(name.clone(), Some(touched.head));
+            self.invalidated.push(name);
+        }
+        self.by_id.clear();
+        self.begin_job();
+        Ok(())
+    }
+
+    /// The current version of a resource, deleted ones included; `None` when there never was one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn current(&mut self, type_number: u8, id: &str) -> Result<Option<Version>, StoreError> {
+        Ok(self.head(type_number, id)?.filter(|head| head.state != STATE_REFERENCED).map(|head| head.version()))
+    }
+
+    fn head(&mut self, type_number: u8, id: &str) -> Result<Option<Head>, StoreError> {
+        let name = (type_number, id.to_owned());
+        if let Some(touched) = self.by_id.get(&name).and_then(|key| self.touched.get(key)) {
+            return Ok(Some(touched.head.clone()));
+        }
+        if let Some(known) = self.heads.get(&name) {
+            return Ok(known.clone());
+        }
+        let mut statement = Statement::new("SELECT key, state, version, updated, method, body FROM resource WHERE type = ");
+        statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id);
+        let head = self.connection.load::<HeadRecord>(&statement)?.into_iter().next().map(|record| Head {
+            key: record.key,
+            state: record.state,
+            version: record.version,
+            updated: record.updated,
+            method: Method::from_number(record.method),
+            body: record.body.into(),
+        });
+        self.heads.insert(name, head.clone());
+        Ok(head)
+    }
+
+    /// Finds resources by a query, at most `limit`. Sees what earlier jobs and the earlier part of
+    /// this job wrote — so call it before the job's own writes: what has been searched over cannot
+    /// be undone alone.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn search(&mut self, query: &Query, limit: u32) -> Result<Vec<Found>, StoreError> {
+        self.flush()?;
+        search::matches(self.connection, query, limit)
+    }
+
+    /// One page of a search, with the same caution as [`Self::search`].
+    ///
+    /// # Errors
+    /// What the database says, or that the position is not one of ours.
+    pub fn search_page(&mut self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
+        self.flush()?;
+        let options = ExtractOptions { default_offset_seconds: self.offset_seconds };
+        search::page_within(self.connection, query, count, with_total, &options)
+    }
+
+    /// Stores a new version.
+    ///
+    /// With `fresh_id` the id was made by this server just now: it cannot exist, the look-up is
+    /// saved. Content equal to the current version makes no new version unless `always`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put(&mut self, prepared: Prepared, method: Method, fresh_id: bool) -> Result<Written, StoreError> {
+        let Prepared { type_number, id, content, rows, notebook } = prepared;
+        let head = if fresh_id { None } else { self.head(type_number, &id)? };
+        if let Some(head) = &head
+            && head.state == STATE_LIVE
+            && content.render(&id, head.version, head.updated) == head.body
+        {
+            return Ok(Written { version: head.version(), created: false, changed: false });
+        }
+        let key = match &head {
+            Some(head) => head.key,
+            None => self.new_key(type_number),
+        };
+        let version = head.as_ref().map_or(0, |head| head.version) + 1;
+        let next = Head { key, state: STATE_LIVE, version, updated: self.now, method, body: content.render(&id, version, self.now) };
+        let created = head.as_ref().is_none_or(|head| head.state != STATE_LIVE);
+        let written = Written { version: next.version(), created, changed: true };
+        self.touch(type_number, id, head, next, rows, notebook);
+        Ok(written)
+    }
+
+    /// Deletes a resource. `None` when there is nothing to delete.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn delete(&mut self, type_number: u8, id: &str) -> Result<Option<Version>, StoreError> {
+        let Some(head) = self.head(type_number, id)?.filter(|head| head.state == STATE_LIVE) else {
+            return Ok(None);
+        };
+        let next = Head {
+            key: head.key,
+            state: STATE_DELETED,
+            version: head.version + 1,
+            updated: self.now,
+            method: Method::Delete,
+            body: Bytes::new(),
+        };
+        let version = next.version();
+        self.touch(type_number, id.to_owned(), Some(head), next, IndexRows::default(), NotebookRows::default());
+        Ok(Some(version))
+    }
+
+    fn touch(&mut self, type_number: u8, id: String, before: Option<Head>, next: Head, rows: IndexRows, notebook: NotebookRows) {
+        let key = next.key;
+        if let Some(before) = &before
+            && before.state != STATE_REFERENCED
+        {
+            self.past.push(PastVersion {
+                key,
+                version: before.version,
+                updated: before.updated,
+                method: before.method,
+                body: before.body.clone(),
+            });
+        }
+        self.changes.push(ChangeRow { key, version: next.version, type_number, updated: next.updated, method: next.method });
+        let earlier = self.touched.remove(&key);
+        let (is_new, stored_body) = match (&earlier, &before) {
+            (Some(earlier), _) => (earlier.is_new, earlier.stored_body.clone()),
+            (None, Some(before)) => (false, (before.state == STATE_LIVE).then(|| before.body.clone())),
+            (None, None) => (true, None),
+        };
+        self.undo.push((key, earlier));
+        self.by_id.insert((type_number, id.clone()), key);
+        self.touched.insert(key, Touched { type_number, id, head: next, is_new, stored_body, rows, notebook });
+    }
+
+    pub(super) fn new_key(&mut self, type_number: u8) -> i64 {
+        let key = self.memory.next_counter << 8 | i64::from(type_number);
+        self.memory.next_counter += 1;
+        key
+    }
+}
