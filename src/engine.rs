@@ -1,0 +1,102 @@
+//! FHIR interactions: create, read, update, delete, history, search, batch, transaction.
+//!
+//! May use: `store`, `notebook`, `validation`, `search`, `r4`. Must not know: HTTP (status numbers
+//! are FHIR's, headers are not its business).
+//!
+//! A write is prepared outside the writer (parsed, checked, indexed, projected) and decided inside
+//! it, in one short transaction: preconditions, conditional criteria and versions are compared where
+//! nothing can come in between.
+
+mod answer;
+mod bundle;
+mod conditional;
+mod entry;
+mod prepare;
+mod rewrite;
+mod single;
+
+use std::time::Duration;
+
+pub use answer::{Answer, Payload, Rejection};
+pub use bundle::{BundleAnswer, EntryAnswer};
+pub use conditional::Preconditions;
+pub use entry::Link;
+
+use crate::search::parse::ParseOptions;
+use crate::store::Store;
+
+/// What the engine may be told.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Page size when the client does not say.
+    pub default_count: u32,
+    /// Largest page size; more is cut to it.
+    pub max_count: u32,
+    /// Most entries of one batch or transaction.
+    pub max_entries: usize,
+    /// Longest time a search may take.
+    pub search_timeout: Duration,
+    /// An update must carry If-Match.
+    pub require_if_match: bool,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            default_count: 20,
+            max_count: 1000,
+            max_entries: 10_000,
+            search_timeout: Duration::from_secs(30),
+            require_if_match: false,
+        }
+    }
+}
+
+/// The engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    store: Store,
+    settings: std::sync::Arc<EngineSettings>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    #[must_use]
+    pub fn new(store: Store, settings: EngineSettings) -> Self {
+        Self { store, settings: std::sync::Arc::new(settings) }
+    }
+
+    /// The store below.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// How searches are read.
+    #[must_use]
+    pub fn parse_options(&self, lenient: bool) -> ParseOptions {
+        ParseOptions {
+            lenient,
+            max_count: self.settings.max_count,
+            default_offset_seconds: self.store.options().default_offset_seconds,
+            now_micros: jiff::Timestamp::now().as_microsecond(),
+        }
+    }
+
+    /// Runs blocking work away from the async workers.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Rejection> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || work(&engine))
+            .await
+            .unwrap_or_else(|_| Err(Rejection::internal("an internal error was caught")))
+    }
+}

@@ -1,0 +1,161 @@
+//! What an interaction answers, the same for a request of its own and for an entry of a bundle.
+
+use bytes::Bytes;
+
+use crate::r4::definitions;
+use crate::r4::outcome::{Issue, IssueCode};
+use crate::store::{StoreError, Version};
+
+/// A refusal: nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// HTTP status by the rules of FHIR R4 http.html.
+    pub status: u16,
+    /// What was wrong and what would be right.
+    pub issues: Vec<Issue>,
+    /// Seconds after which a retry makes sense.
+    pub retry_after: Option<u32>,
+}
+
+impl Rejection {
+    /// A refusal with one issue.
+    #[must_use]
+    pub fn new(status: u16, code: IssueCode, diagnostics: impl Into<String>) -> Self {
+        Self { status, issues: vec![Issue::error(code, diagnostics)], retry_after: None }
+    }
+
+    /// 400 with issues.
+    #[must_use]
+    pub fn bad_request(issues: Vec<Issue>) -> Self {
+        Self { status: 400, issues, retry_after: None }
+    }
+
+    /// 400 with one issue.
+    #[must_use]
+    pub fn invalid(diagnostics: impl Into<String>) -> Self {
+        Self::new(400, IssueCode::Invalid, diagnostics)
+    }
+
+    /// 404 for a resource.
+    #[must_use]
+    pub fn not_found(type_name: &str, id: &str) -> Self {
+        Self::new(404, IssueCode::NotFound, format!("{type_name}/{id} is not known here"))
+    }
+
+    /// 410 for a resource.
+    #[must_use]
+    pub fn gone(type_name: &str, id: &str) -> Self {
+        Self::new(410, IssueCode::Deleted, format!("{type_name}/{id} was deleted"))
+    }
+
+    /// 412.
+    #[must_use]
+    pub fn precondition(code: IssueCode, diagnostics: impl Into<String>) -> Self {
+        Self::new(412, code, diagnostics)
+    }
+
+    /// 500 without details.
+    #[must_use]
+    pub fn internal(diagnostics: impl Into<String>) -> Self {
+        Self::new(500, IssueCode::Exception, diagnostics)
+    }
+
+    /// The same refusal with its place in a bundle.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        for issue in &mut self.issues {
+            issue.expression = Some(match issue.expression.take() {
+                Some(inner) => format!("{place}.resource.{}", inner.split_once('.').map_or(inner.as_str(), |(_, rest)| rest)),
+                None => place.to_owned(),
+            });
+        }
+        self
+    }
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self {
+                retry_after: Some(1),
+                ..Self::new(503, IssueCode::Throttled, "too many writes are waiting; try again in a second")
+            },
+            StoreError::Unavailable(why) => {
+                tracing::error!(%why, "the database cannot be reached");
+                Self { retry_after: Some(5), ..Self::new(503, IssueCode::Exception, "the database cannot be reached at the moment") }
+            }
+            StoreError::Cursor => Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle"),
+            StoreError::Database(why) => {
+                tracing::error!(%why, "the database refused");
+                Self::internal("the database refused; nothing was stored")
+            }
+        }
+    }
+}
+
+/// What the body of an answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A resource of the store, bytes as stored.
+    Resource(Bytes),
+    /// An OperationOutcome.
+    Outcome(Vec<Issue>),
+    /// Nothing (304).
+    Empty,
+}
+
+/// A success (or 304).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status by the rules of FHIR R4 http.html.
+    pub status: u16,
+    /// Number of the resource type.
+    pub type_number: u8,
+    /// Logical id.
+    pub id: String,
+    /// Version for ETag and Location.
+    pub version: Option<i64>,
+    /// µs since 1970 UTC for Last-Modified.
+    pub updated: Option<i64>,
+    /// Whether Location belongs in the answer.
+    pub located: bool,
+    /// The body.
+    pub payload: Payload,
+}
+
+impl Answer {
+    /// An answer that carries a version of a resource.
+    #[must_use]
+    pub fn of(status: u16, type_number: u8, id: &str, version: &Version) -> Self {
+        Self {
+            status,
+            type_number,
+            id: id.to_owned(),
+            version: Some(version.version),
+            updated: Some(version.updated),
+            located: false,
+            payload: Payload::Resource(version.body.clone()),
+        }
+    }
+
+    /// An answer that is only an outcome.
+    #[must_use]
+    pub fn outcome(status: u16, type_number: u8, id: &str, issue: Issue) -> Self {
+        Self {
+            status,
+            type_number,
+            id: id.to_owned(),
+            version: None,
+            updated: None,
+            located: false,
+            payload: Payload::Outcome(vec![issue]),
+        }
+    }
+
+    /// `Patient/1/_history/2` when there is a version.
+    #[must_use]
+    pub fn location(&self) -> Option<String> {
+        let type_name = &definitions().resource_by_number(self.type_number)?.name;
+        self.version.map(|version| format!("{type_name}/{}/_history/{version}", self.id))
+    }
+}

@@ -1,0 +1,157 @@
+//! One entry of a batch or transaction: what it asks for.
+
+use super::prepare::{check_id, decode_pairs, type_number};
+use super::{Preconditions, Rejection};
+use crate::format::json::Node;
+use crate::r4::datetime;
+use crate::r4::outcome::IssueCode;
+
+/// Where a request goes, method included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Link {
+    Create { type_name: String },
+    Update { type_name: String, id: String },
+    ConditionalUpdate { type_name: String, criteria: String },
+    Delete { type_name: String, id: String },
+    ConditionalDelete { type_name: String, criteria: String },
+    Read { type_name: String, id: String },
+    Vread { type_name: String, id: String, version: String },
+    Search { type_name: String, pairs: Vec<(String, String)> },
+}
+
+impl Link {
+    /// Reads `entry.request`'s method and url (relative to the base, or absolute under it).
+    ///
+    /// # Errors
+    /// What is wrong with them, and 501 for interactions this server does not have in bundles.
+    pub fn parse(method: &str, url: &str, base: &str) -> Result<Self, Rejection> {
+        let relative = url.strip_prefix(base).unwrap_or(url).trim_start_matches('/');
+        let (path, query) = relative.split_once('?').map_or((relative, None), |(path, query)| (path, Some(query)));
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let not_here = || {
+            Rejection::new(501, IssueCode::NotSupported, format!("{method} {url:?} is not supported inside a batch or transaction"))
+        };
+        if parts.iter().any(|part| part.starts_with('$')) {
+            return Err(not_here());
+        }
+        if let Some(first) = parts.first() {
+            type_number(first).map_err(|rejection| Rejection { status: 400, ..rejection })?;
+        }
+        if let Some(id) = parts.get(1).filter(|part| !part.starts_with('_')) {
+            check_id(id)?;
+        }
+        let own = |part: &&str| (**part).to_owned();
+        match (method, parts.as_slice(), query) {
+            ("POST", [type_name], None) => Ok(Self::Create { type_name: own(type_name) }),
+            ("POST", [type_name, "_search"], query) => {
+                Ok(Self::Search { type_name: own(type_name), pairs: decode_pairs(query.unwrap_or_default()) })
+            }
+            ("PUT", [type_name, id], None) => Ok(Self::Update { type_name: own(type_name), id: own(id) }),
+            ("PUT", [type_name], Some(criteria)) => {
+                Ok(Self::ConditionalUpdate { type_name: own(type_name), criteria: criteria.to_owned() })
+            }
+            ("DELETE", [type_name, id], None) => Ok(Self::Delete { type_name: own(type_name), id: own(id) }),
+            ("DELETE", [type_name], Some(criteria)) => {
+                Ok(Self::ConditionalDelete { type_name: own(type_name), criteria: criteria.to_owned() })
+            }
+            ("GET" | "HEAD", [type_name, id], _) if !id.starts_with('_') => {
+                Ok(Self::Read { type_name: own(type_name), id: own(id) })
+            }
+            ("GET" | "HEAD", [type_name, id, "_history", version], _) => {
+                Ok(Self::Vread { type_name: own(type_name), id: own(id), version: own(version) })
+            }
+            ("GET" | "HEAD", [type_name], query) => {
+                Ok(Self::Search { type_name: own(type_name), pairs: decode_pairs(query.unwrap_or_default()) })
+            }
+            ("GET" | "HEAD" | "PATCH", ..) => Err(not_here()),
+            ("POST" | "PUT" | "DELETE", ..) => Err(Rejection::invalid(format!(
+                "{method} cannot go to {url:?}: POST goes to a type (Patient), PUT and DELETE to Patient/id or Patient?criteria"
+            ))),
+            _ => Err(Rejection::new(400, IssueCode::CodeInvalid, format!("{method:?} is not an HTTP verb of Bundle.entry.request.method"))),
+        }
+    }
+
+    /// The resource type.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::Create { type_name }
+            | Self::Update { type_name, .. }
+            | Self::ConditionalUpdate { type_name, .. }
+            | Self::Delete { type_name, .. }
+            | Self::ConditionalDelete { type_name, .. }
+            | Self::Read { type_name, .. }
+            | Self::Vread { type_name, .. }
+            | Self::Search { type_name, .. } => type_name,
+        }
+    }
+
+    /// Whether the entry must bring a resource.
+    #[must_use]
+    pub const fn has_resource(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Update { .. } | Self::ConditionalUpdate { .. })
+    }
+
+    /// FHIR R4 http.html#trules: DELETE, POST, PUT, GET.
+    #[must_use]
+    pub const fn rank(&self) -> u8 {
+        match self {
+            Self::Delete { .. } | Self::ConditionalDelete { .. } => 0,
+            Self::Create { .. } => 1,
+            Self::Update { .. } | Self::ConditionalUpdate { .. } => 2,
+            Self::Read { .. } | Self::Vread { .. } | Self::Search { .. } => 3,
+        }
+    }
+}
+
+/// An entry, taken out of its bundle.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) index: usize,
+    pub(super) full_url: Option<String>,
+    pub(super) link: Link,
+    pub(super) resource: Option<Node<'a>>,
+    pub(super) conditions: Preconditions,
+}
+
+/// `Bundle.entry[3]`
+pub(super) fn place(index: usize) -> String {
+    format!("Bundle.entry[{index}]")
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn read(index: usize, mut entry: Node<'a>, base: &str) -> Result<Self, Rejection> {
+        let request = entry.remove("request").unwrap_or(Node::Null);
+        let required = |name: &str| {
+            request.text(name).ok_or_else(|| {
+                Rejection::new(400, IssueCode::Required, format!("the entry has no request.{name}; every entry of a batch or transaction needs it"))
+            })
+        };
+        let link = Link::parse(required("method")?, required("url")?, base)?;
+        let resource = entry.remove("resource");
+        match (&resource, link.has_resource()) {
+            (None, true) => {
+                return Err(Rejection::new(400, IssueCode::Required, "the entry has no resource, which POST and PUT need"));
+            }
+            (Some(_), false) => {
+                return Err(Rejection::invalid("the entry brings a resource, but its method does not take one"));
+            }
+            _ => {}
+        }
+        if let Some(resource) = &resource {
+            let own = resource.text("resourceType").unwrap_or_default();
+            if own != link.type_name() {
+                return Err(Rejection::invalid(format!("request.url says {} but the resource is a {own}", link.type_name())));
+            }
+        }
+        let text = |name: &str| request.text(name).map(str::to_owned);
+        let conditions = Preconditions {
+            if_match: text("ifMatch"),
+            if_none_match: text("ifNoneMatch"),
+            if_modified_since: request.text("ifModifiedSince").and_then(|text| datetime::span(text, 0)).map(|span| span.low),
+            if_none_exist: text("ifNoneExist"),
+        };
+        Ok(Self { index, full_url: entry.text("fullUrl").map(str::to_owned), link, resource, conditions })
+    }
+}

@@ -1,0 +1,116 @@
+//! From bytes to what the writer needs: parsed once, checked, indexed, projected.
+
+use super::{Engine, Rejection};
+use crate::format::json::{self, Node};
+use crate::notebook;
+use crate::r4::definitions;
+use crate::r4::outcome::{Issue, IssueCode};
+use crate::r4::reference::is_id;
+use crate::search::extract::extract;
+use crate::search::parse::parse_query;
+use crate::search::query::{Condition, Query};
+use crate::store::{Content, Prepared};
+use crate::validation::structure::check_resource;
+
+/// Parses a body.
+pub(super) fn parse(body: &[u8]) -> Result<Node<'_>, Rejection> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Rejection::invalid("the body is empty; a FHIR resource in JSON is expected"));
+    }
+    json::parse(body).map_err(|error| Rejection::bad_request(vec![Issue::error(IssueCode::Structure, error.to_string())]))
+}
+
+/// The number of a resource type, or 404 with what would be right.
+pub(super) fn type_number(type_name: &str) -> Result<u8, Rejection> {
+    definitions().resource_number(type_name).ok_or_else(|| {
+        Rejection::new(404, IssueCode::NotSupported, format!("{type_name:?} is not a resource type of FHIR R4 (4.0.1)"))
+    })
+}
+
+/// Refuses ids that are not FHIR ids.
+pub(super) fn check_id(id: &str) -> Result<(), Rejection> {
+    if is_id(id) {
+        Ok(())
+    } else {
+        Err(Rejection::new(400, IssueCode::Value, format!("{id:?} is not a FHIR id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.'")))
+    }
+}
+
+/// Checks that the resource is of the type and structurally right.
+pub(super) fn check(resource: &Node<'_>, type_name: &str) -> Result<(), Rejection> {
+    check_resource(resource, Some(type_name)).map(|_| ()).map_err(Rejection::bad_request)
+}
+
+impl Engine {
+    /// Derives everything that is stored with a resource. The resource must have been checked.
+    pub(super) fn derive(&self, type_number: u8, type_name: &str, id: &str, resource: &Node<'_>) -> Prepared {
+        Prepared {
+            type_number,
+            id: id.to_owned(),
+            content: Content::prepare(resource),
+            rows: extract(type_number, resource, &self.store.extract_options()),
+            notebook: notebook::project(type_name, resource),
+        }
+    }
+
+    /// Reads criteria of a conditional interaction: a query that really selects.
+    pub(super) fn criteria(&self, type_number: u8, text: &str) -> Result<Query, Rejection> {
+        let text = text.trim().trim_start_matches('?');
+        // Some clients send the type with it: "Patient?identifier=…".
+        let text = text.split_once('?').map_or(text, |(_, criteria)| criteria);
+        let query = parse_query(type_number, &decode_pairs(text), &self.parse_options(false)).map_err(Rejection::bad_request)?;
+        let selects = query.conditions.iter().any(|condition| !matches!(condition, Condition::Missing { .. }));
+        if !selects {
+            return Err(Rejection::new(
+                412,
+                IssueCode::Required,
+                "the criteria of a conditional interaction must select by at least one search parameter",
+            ));
+        }
+        Ok(query)
+    }
+}
+
+/// `a=b&c=d` decoded (`application/x-www-form-urlencoded`).
+pub(super) fn decode_pairs(text: &str) -> Vec<(String, String)> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = match (first, after) {
+            (b'%', [high, low, ..]) => char::from(*high).to_digit(16).zip(char::from(*low).to_digit(16)),
+            _ => None,
+        };
+        if let Some((high, low)) = hex {
+            bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(if *first == b'+' { b' ' } else { *first });
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn criteria_are_percent_decoded() {
+        assert_eq!(
+            decode_pairs("identifier=http%3A%2F%2Fx%7C1&name=%E5%B1%B1+a&x"),
+            [("identifier".to_owned(), "http://x|1".to_owned()), ("name".to_owned(), "山 a".to_owned()), ("x".to_owned(), String::new())]
+        );
+        assert_eq!(decode("100%"), "100%");
+    }
+}

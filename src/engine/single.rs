@@ -1,0 +1,304 @@
+//! Interactions on one resource (FHIR R4 http.html#read to #delete) and searches.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::answer::{Answer, Payload, Rejection};
+use super::prepare::{check, check_id, parse, type_number};
+use super::{Engine, Preconditions};
+use crate::format::json::Node;
+use crate::r4::outcome::{Issue, IssueCode};
+use crate::search::parse::parse_query;
+use crate::search::query::{Query, Summary, Total};
+use crate::store::{Change, HistoryQuery, Method, Prepared, SearchPage, Version, WriteTransaction, Written};
+
+/// Bodies up to this size are parsed on the async worker; larger ones elsewhere.
+const SMALL_BODY: usize = 32 << 10;
+
+/// A search with its query.
+#[derive(Debug)]
+pub struct Searched {
+    /// What was asked.
+    pub query: Query,
+    /// What was found.
+    pub page: SearchPage,
+    /// Page size used.
+    pub count: u32,
+}
+
+impl Engine {
+    /// `GET [base]/Type/id`
+    ///
+    /// # Errors
+    /// 404 unknown, 410 deleted, 400 malformed conditions.
+    pub async fn read(&self, type_name: &str, id: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let version = match self.store.cached(number, id) {
+            Some(version) => Some(version),
+            None => {
+                let id = id.to_owned();
+                self.blocking(move |engine| Ok(engine.store.current(number, &id)?)).await?
+            }
+        };
+        read_answer(type_name, number, id, version, &conditions)
+    }
+
+    /// `GET [base]/Type/id/_history/version`
+    ///
+    /// # Errors
+    /// 404 unknown, 410 when that version is the deletion.
+    pub async fn vread(&self, type_name: &str, id: &str, version: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let unknown = || Rejection::new(404, IssueCode::NotFound, format!("{type_name}/{id} has no version {version:?}"));
+        let wanted: i64 = version.parse().map_err(|_| unknown())?;
+        let owned = id.to_owned();
+        let found = self.blocking(move |engine| Ok(engine.store.version(number, &owned, wanted)?)).await?;
+        let found = found.ok_or_else(unknown)?;
+        read_answer(type_name, number, id, Some(found), &conditions)
+    }
+
+    /// `POST [base]/Type`
+    ///
+    /// # Errors
+    /// 400 for wrong content, 412 when If-None-Exist matches more than one.
+    pub async fn create(&self, type_name: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let criteria = conditions.if_none_exist.as_deref().map(|text| self.criteria(number, text)).transpose()?;
+        let prepared = self.prepare_body(type_name, body, None).await?;
+        self.store
+            .write(move |transaction| {
+                if let Some(query) = &criteria
+                    && let Some(existing) = only_match(transaction, query)?
+                {
+                    return Ok(Answer { located: true, ..Answer::of(200, number, &existing.0, &existing.1) });
+                }
+                let id = prepared.id.clone();
+                let written = transaction.put(prepared, Method::Post, true)?;
+                Ok(Answer { located: true, ..Answer::of(201, number, &id, &written.version) })
+            })
+            .await
+    }
+
+    /// `PUT [base]/Type/id`
+    ///
+    /// # Errors
+    /// 400 for wrong content or an id that differs, 412 when a precondition fails.
+    pub async fn update(&self, type_name: &str, id: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        check_id(id)?;
+        let prepared = self.prepare_body(type_name, body, Some(id.to_owned())).await?;
+        let require = self.settings.require_if_match;
+        self.store
+            .write(move |transaction| {
+                let current = transaction.current(number, &prepared.id)?;
+                conditions.check_write(current.as_ref(), require)?;
+                put(transaction, prepared)
+            })
+            .await
+    }
+
+    /// `PUT [base]/Type?criteria`
+    ///
+    /// # Errors
+    /// As update; 412 when several match, 400 or 409 when the body's id contradicts the match.
+    pub async fn conditional_update(&self, type_name: &str, criteria: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let query = self.criteria(number, criteria)?;
+        let (prepared, own_id) = self.prepare_conditional(type_name, body).await?;
+        self.store
+            .write(move |transaction| {
+                let found = only_match(transaction, &query)?;
+                let (id, fresh) = conditional_id(transaction, number, found.as_ref().map(|found| found.0.as_str()), own_id)?;
+                conditions.check_write(found.as_ref().map(|found| &found.1), false)?;
+                let prepared = Prepared { id, ..prepared };
+                if fresh {
+                    let id = prepared.id.clone();
+                    let written = transaction.put(prepared, Method::Put, true)?;
+                    return Ok(Answer { located: true, ..Answer::of(201, number, &id, &written.version) });
+                }
+                put(transaction, prepared)
+            })
+            .await
+    }
+
+    /// `DELETE [base]/Type/id`: 200 with an outcome, also when there is nothing to delete.
+    ///
+    /// # Errors
+    /// 412 when a precondition fails.
+    pub async fn delete(&self, type_name: &str, id: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let (type_name, id) = (type_name.to_owned(), id.to_owned());
+        self.store
+            .write(move |transaction| {
+                if conditions.if_match.is_some() {
+                    let current = transaction.current(number, &id)?;
+                    conditions.check_write(current.as_ref(), false)?;
+                }
+                delete(transaction, number, &type_name, &id)
+            })
+            .await
+    }
+
+    /// `DELETE [base]/Type?criteria`: no or one match; several are refused.
+    ///
+    /// # Errors
+    /// 412 when several match.
+    pub async fn conditional_delete(&self, type_name: &str, criteria: &str) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        let query = self.criteria(number, criteria)?;
+        let type_name = type_name.to_owned();
+        self.store
+            .write(move |transaction| match only_match(transaction, &query)? {
+                Some((id, _)) => delete(transaction, number, &type_name, &id),
+                None => Ok(Answer::outcome(200, number, "", Issue::information("no resource matched; nothing was deleted"))),
+            })
+            .await
+    }
+
+    /// A page of history with the number of versions over all pages.
+    ///
+    /// # Errors
+    /// 404 when the resource of an instance history is not known.
+    pub async fn history(&self, query: HistoryQuery) -> Result<(Vec<Change>, i64), Rejection> {
+        self.blocking(move |engine| Ok(engine.store.history(&query)?)).await
+    }
+
+    /// A page of a search on one type.
+    ///
+    /// # Errors
+    /// 400 for what cannot be searched.
+    pub async fn search(&self, type_name: &str, pairs: Vec<(String, String)>, lenient: bool) -> Result<Searched, Rejection> {
+        let number = type_number(type_name)?;
+        let query = parse_query(number, &pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?;
+        let (count, with_total) = self.page_shape(&query);
+        let work = self.blocking(move |engine| {
+            let page = engine.store.search(&query, count, with_total)?;
+            Ok(Searched { query, page, count })
+        });
+        tokio::time::timeout(self.settings.search_timeout, work).await.unwrap_or_else(|_| {
+            Err(Rejection::new(503, IssueCode::Timeout, "the search took too long; narrow it by further parameters"))
+        })
+    }
+
+    /// Page size and whether the total is counted.
+    pub(super) fn page_shape(&self, query: &Query) -> (u32, bool) {
+        let only_count = query.summary == Summary::Count || query.count == Some(0);
+        let count = if only_count { 0 } else { query.count.unwrap_or(self.settings.default_count).min(self.settings.max_count) };
+        (count, only_count || query.total != Total::None)
+    }
+
+    async fn prepare_body(&self, type_name: &str, body: Bytes, id: Option<String>) -> Result<Prepared, Rejection> {
+        let type_name = type_name.to_owned();
+        let is_small = body.len() <= SMALL_BODY;
+        let work = move |engine: &Self| {
+            let resource = parse(&body)?;
+            check(&resource, &type_name)?;
+            if let Some(id) = &id {
+                same_id(&resource, id)?;
+            }
+            let id = id.unwrap_or_else(new_id);
+            Ok(engine.derive(type_number(&type_name)?, &type_name, &id, &resource))
+        };
+        if is_small { work(self) } else { self.blocking(work).await }
+    }
+
+    async fn prepare_conditional(&self, type_name: &str, body: Bytes) -> Result<(Prepared, Option<String>), Rejection> {
+        let type_name = type_name.to_owned();
+        self.blocking(move |engine| {
+            let resource = parse(&body)?;
+            check(&resource, &type_name)?;
+            let own_id = resource.text("id").map(str::to_owned);
+            Ok((engine.derive(type_number(&type_name)?, &type_name, "", &resource), own_id))
+        })
+        .await
+    }
+}
+
+/// A new logical id: time-ordered, so that neighbours in time are neighbours in the tree.
+pub(super) fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// FHIR R4 http.html#update: the id in the body must be there and equal the one in the URL.
+pub(super) fn same_id(resource: &Node<'_>, id: &str) -> Result<(), Rejection> {
+    match resource.text("id") {
+        Some(own) if own == id => Ok(()),
+        Some(own) => Err(Rejection::bad_request(vec![
+            Issue::error(IssueCode::Invalid, format!("the id in the body is {own:?} but the URL says {id:?}; they must be equal")).at("id"),
+        ])),
+        None => Err(Rejection::bad_request(vec![
+            Issue::error(IssueCode::Required, format!("the body has no id; an update needs \"id\": {id:?} as in the URL")).at("id"),
+        ])),
+    }
+}
+
+pub(super) fn read_answer(type_name: &str, number: u8, id: &str, version: Option<Version>, conditions: &Preconditions) -> Result<Answer, Rejection> {
+    let version = version.ok_or_else(|| Rejection::not_found(type_name, id))?;
+    if version.is_deleted() {
+        return Err(Rejection::gone(type_name, id));
+    }
+    let answer = Answer::of(200, number, id, &version);
+    if conditions.not_modified(&version)? {
+        return Ok(Answer { status: 304, payload: Payload::Empty, ..answer });
+    }
+    Ok(answer)
+}
+
+/// The one resource that meets the criteria; 412 when there are several.
+pub(super) fn only_match(transaction: &mut WriteTransaction<'_>, query: &Query) -> Result<Option<(String, Version)>, Rejection> {
+    let mut found = transaction.search(query, 2)?;
+    if found.len() > 1 {
+        return Err(several());
+    }
+    Ok(found.pop().map(|found| (found.id, found.version)))
+}
+
+pub(super) fn several() -> Rejection {
+    Rejection::precondition(IssueCode::MultipleMatches, "the criteria match more than one resource; make them more specific")
+}
+
+/// FHIR R4 http.html#cond-update: which id a conditional update writes, and whether this server
+/// made it just now.
+pub(super) fn conditional_id(
+    transaction: &mut WriteTransaction<'_>,
+    number: u8,
+    found: Option<&str>,
+    own_id: Option<String>,
+) -> Result<(String, bool), Rejection> {
+    match (found, own_id) {
+        (Some(found), Some(own)) if found != own => Err(Rejection::bad_request(vec![
+            Issue::error(IssueCode::Invalid, format!("the criteria match {found:?} but the body has the id {own:?}")).at("id"),
+        ])),
+        (Some(found), _) => Ok((found.to_owned(), false)),
+        (None, Some(own)) => {
+            let exists = transaction.current(number, &own)?.is_some_and(|version| !version.is_deleted());
+            if exists {
+                return Err(Rejection::new(
+                    409,
+                    IssueCode::Conflict,
+                    format!("nothing matches the criteria, but a resource with the id {own:?} exists"),
+                ));
+            }
+            Ok((own, false))
+        }
+        (None, None) => Ok((new_id(), true)),
+    }
+}
+
+pub(super) fn put(transaction: &mut WriteTransaction<'_>, prepared: Prepared) -> Result<Answer, Rejection> {
+    let (number, id) = (prepared.type_number, prepared.id.clone());
+    let Written { version, created, .. } = transaction.put(prepared, Method::Put, false)?;
+    let status = if created { 201 } else { 200 };
+    Ok(Answer { located: true, ..Answer::of(status, number, &id, &version) })
+}
+
+pub(super) fn delete(transaction: &mut WriteTransaction<'_>, number: u8, type_name: &str, id: &str) -> Result<Answer, Rejection> {
+    Ok(match transaction.delete(number, id)? {
+        Some(version) => Answer {
+            version: Some(version.version),
+            updated: Some(version.updated),
+            ..Answer::outcome(200, number, id, Issue::information(format!("{type_name}/{id} was deleted")))
+        },
+        None => Answer::outcome(200, number, id, Issue::information(format!("{type_name}/{id} is not here; nothing was deleted"))),
+    })
+}
