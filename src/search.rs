@@ -2,5 +2,8 @@
 //!
 //! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
 
+pub mod fold;
 pub mod query;
+pub mod registry;
 pub mod rows;
+pub mod shape;
