@@ -7,3 +7,4 @@ pub mod fhirpath;
 pub mod format;
 pub mod r4;
 pub mod search;
+pub mod validation;
