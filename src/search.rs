@@ -2,8 +2,10 @@
 //!
 //! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
 
+pub mod extract;
 pub mod fold;
 pub mod query;
 pub mod registry;
 pub mod rows;
 pub mod shape;
+mod values;

@@ -6,6 +6,8 @@ use smallvec::SmallVec;
 use super::FhirPathError;
 use super::compile::{Alternative, Compiled, Operation, Step, alternatives};
 use crate::format::json::Node;
+use crate::r4::decimal;
+use crate::r4::reference::Reference;
 use crate::r4::{TypeId, definitions};
 
 /// Steps one evaluation may take. A 10 MB resource visited once stays below.
@@ -376,11 +378,12 @@ impl<'r> Run<'r> {
 
 /// `Patient` in `Patient/1`, `http://a/fhir/Patient/1/_history/2`.
 fn target_type(reference: &str) -> Option<TypeId> {
-    let path = reference.split(['?', '#', '|']).next()?;
-    let path = path.split_once("/_history/").map_or(path, |(before, _)| before);
-    let mut parts = path.rsplit('/');
-    let _id = parts.next()?;
-    definitions().resource(parts.next()?)
+    match Reference::parse(reference) {
+        Reference::Local { resource_type, .. } | Reference::Absolute { resource_type, .. } => {
+            definitions().resource(resource_type)
+        }
+        _ => None,
+    }
 }
 
 fn boolean_type() -> TypeId {
@@ -400,7 +403,7 @@ fn equal(left: &Item<'_>, right: &Item<'_>) -> bool {
         return left == right;
     }
     if let (Some(left), Some(right)) = (left.digits(), right.digits()) {
-        return left == right;
+        return left == right || decimal::sortable(left).is_some_and(|left| decimal::sortable(right) == Some(left));
     }
     matches!((left.node(), right.node()), (Some(left), Some(right)) if left == right)
 }

@@ -153,7 +153,8 @@ fn parameter(
     let mut components = Vec::new();
     if definition.kind == ParameterKind::Composite {
         for (url, part) in &definition.components {
-            let Some(component) = component(all, url, part, &compiled, id)? else { return Ok(None) };
+            let Some(mut component) = component(all, url, part, &compiled, id)? else { return Ok(None) };
+            component.targets = component_targets(all, definition);
             components.push(component);
         }
         // MolecularSequence has four with three components: the index has room for two.
@@ -221,7 +222,20 @@ fn component(
         by_type.push((*focus, compiled));
     }
     let forms = Forms::of(Some(&types));
-    Ok(Some(Component { kind: definition.kind, targets: target_numbers(all, definition), forms, by_type }))
+    // DocumentReference.relationship names its two definitions in the wrong order; the expressions
+    // are right, so the values decide between token and reference.
+    let kind = match definition.kind {
+        ParameterKind::Reference if !forms.reference && !forms.canonical => ParameterKind::Token,
+        ParameterKind::Token if forms.reference => ParameterKind::Reference,
+        kind => kind,
+    };
+    Ok(Some(Component { kind, targets: Vec::new(), forms, by_type }))
+}
+
+/// The types a reference among the components may point at.
+fn component_targets(all: &Definitions, composite: &SearchParameter) -> Vec<u8> {
+    let parts = composite.components.iter().filter_map(|(url, _)| all.parameters.iter().find(|part| part.url == *url));
+    parts.flat_map(|part| target_numbers(all, part)).collect()
 }
 
 #[cfg(test)]
@@ -262,7 +276,7 @@ mod tests {
     fn numbers_are_fixed() {
         let of = |name, code| registry().find(number(name), code).map(|parameter| parameter.number);
         let patient = i32::from(number("Patient")) << 8;
-        assert_eq!(of("Patient", "_profile"), Some(patient + 5));
+        assert_eq!(of("Patient", "_profile"), Some(patient + 4));
         assert!(of("Patient", "name").is_some_and(|number| number > patient));
     }
 
