@@ -4,6 +4,7 @@
 
 pub mod extract;
 pub mod fold;
+pub mod parse;
 pub mod query;
 pub mod registry;
 pub mod rows;

@@ -236,8 +236,8 @@ impl Compiler {
             ("ofType" | "as", [name]) => cast(*input, &types, type_argument(name)?),
             ("is", [name]) => (Operation::Is(input, type_argument(name)?), boolean),
             (
-                "where" | "exists" | "empty" | "first" | "last" | "not" | "hasValue" | "resolve" | "ofType" | "as" | "is"
-                | "extension" | "hasExtension",
+                "where" | "exists" | "empty" | "first" | "last" | "not" | "hasValue" | "resolve" | "ofType" | "as"
+                | "is" | "extension" | "hasExtension",
                 _,
             ) => return unsupported(format!("{name}() with these parameters")),
             _ => return unsupported(format!("function {name}()")),

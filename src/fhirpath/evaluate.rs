@@ -238,7 +238,8 @@ impl<'r> Run<'r> {
                 let (left, right) = (self.collect(left, focus)?, self.collect(right, focus)?);
                 if !left.is_empty() && !right.is_empty() {
                     self.spend(left.len())?;
-                    let same = left.len() == right.len() && left.iter().zip(&right).all(|(one, other)| equal(one, other));
+                    let same =
+                        left.len() == right.len() && left.iter().zip(&right).all(|(one, other)| equal(one, other));
                     out.push(computed(same == *wanted));
                 }
             }

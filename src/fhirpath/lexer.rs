@@ -229,11 +229,10 @@ mod tests {
         assert_eq!(plain("@2015-02"), [Token::Date("2015-02".into())]);
         assert_eq!(plain(r"'it\'s \u0041'"), [Token::String("it's A".into())]);
         assert_eq!(plain("1.50"), [Token::Number("1.50".into())]);
-        assert_eq!(plain("1.a // note\n/* x */"), [
-            Token::Number("1".into()),
-            Token::Symbol("."),
-            Token::Name("a".into())
-        ]);
+        assert_eq!(
+            plain("1.a // note\n/* x */"),
+            [Token::Number("1".into()), Token::Symbol("."), Token::Name("a".into())]
+        );
     }
 
     #[test]

@@ -257,9 +257,7 @@ mod tests {
     #[test]
     fn operators_bind_as_the_grammar_says() {
         let union = parse("a as X | b").unwrap();
-        assert!(
-            matches!(union, Expression::Binary(Binary::Union, left, _) if matches!(*left, Expression::As(..)))
-        );
+        assert!(matches!(union, Expression::Binary(Binary::Union, left, _) if matches!(*left, Expression::As(..))));
         let logic = parse("a or b and c = d").unwrap();
         assert!(
             matches!(logic, Expression::Binary(Binary::Or, _, right) if matches!(*right, Expression::Binary(Binary::And, ..)))

@@ -136,13 +136,7 @@ fn uri_row(parameter: i32, text: &str, is_canonical: bool) -> UriRow {
     UriRow { parameter, uri: key_form(uri), version: key_form(version.unwrap_or_default()) }
 }
 
-fn composite(
-    parameter: &Parameter,
-    focus: Item<'_>,
-    root: Item<'_>,
-    options: &ExtractOptions,
-    rows: &mut IndexRows,
-) {
+fn composite(parameter: &Parameter, focus: Item<'_>, root: Item<'_>, options: &ExtractOptions, rows: &mut IndexRows) {
     let [first, second] = parameter.components.as_slice() else { return };
     let mut codes: Vec<(String, String)> = Vec::new();
     for item in select(&first.by_type, focus, root) {

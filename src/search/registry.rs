@@ -128,8 +128,7 @@ fn of_type(all: &Definitions, id: TypeId, type_number: i32) -> Vec<Parameter> {
             let mut parameter = parameter(all, definition, code, number, id).ok().flatten()?;
             if parameter.kind == ParameterKind::Reference {
                 let holds = parameter.forms.reference;
-                parameter.identifier =
-                    numbers.get(format!("{code}{IDENTIFIER}").as_str()).copied().filter(|_| holds);
+                parameter.identifier = numbers.get(format!("{code}{IDENTIFIER}").as_str()).copied().filter(|_| holds);
             }
             Some(parameter)
         })

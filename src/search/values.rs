@@ -210,12 +210,7 @@ pub(super) fn quantities(item: &Item<'_>, emit: &mut dyn FnMut(String, String, V
     }
 }
 
-fn with_units(
-    node: &Node<'_>,
-    low: Vec<u8>,
-    high: Vec<u8>,
-    emit: &mut dyn FnMut(String, String, Vec<u8>, Vec<u8>),
-) {
+fn with_units(node: &Node<'_>, low: Vec<u8>, high: Vec<u8>, emit: &mut dyn FnMut(String, String, Vec<u8>, Vec<u8>)) {
     let text = |name: &str| node.text(name).unwrap_or_default();
     let (code, unit) = (text("code"), text("unit"));
     if !code.is_empty() && !unit.is_empty() && code != unit {
