@@ -287,4 +287,37 @@ mod tests {
         let long = format!("a{}", ".b".repeat(5_000));
         drop(parse(&long));
     }
+
+    /// HL7's FHIRPath cases for R4 parse, save those that are meant to be wrong.
+    #[test]
+    fn the_official_cases_parse() {
+        let given = std::env::var_os("RENRAKU_SHARED").map(std::path::PathBuf::from);
+        let near = ["../shared", "../../shared"];
+        let near = near.map(|place| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(place));
+        let files = given.into_iter().chain(near).map(|folder| folder.join("suites/fhirpath/tests-fhir-r4.xml"));
+        let Some(text) = files.filter_map(|file| std::fs::read_to_string(file).ok()).next() else {
+            println!("skipped: no FHIRPath cases (set RENRAKU_SHARED)");
+            return;
+        };
+        let mut failed = Vec::new();
+        let mut count = 0;
+        for case in text.split("<expression").skip(1) {
+            let Some((head, rest)) = case.split_once('>') else { continue };
+            let Some((body, _)) = rest.split_once("</expression>") else { continue };
+            if head.contains("invalid") {
+                continue;
+            }
+            let mut body = body.to_owned();
+            let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+            for (entity, letter) in entities {
+                body = body.replace(entity, letter);
+            }
+            count += 1;
+            if let Err(error) = parse(&body) {
+                failed.push(format!("{body}: {error}"));
+            }
+        }
+        println!("{count} expressions");
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+    }
 }

@@ -229,3 +229,6 @@ fn sort(rows: &mut IndexRows) {
     tidy(&mut rows.uris);
     tidy(&mut rows.composites);
 }
+
+#[cfg(test)]
+mod tests;
