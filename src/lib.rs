@@ -3,6 +3,7 @@
 //! The modules are floors; imports go down only. `ARCHITECTURE.md` is the map.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod fhirpath;
 pub mod format;
 pub mod r4;
 pub mod search;

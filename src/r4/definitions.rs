@@ -168,6 +168,13 @@ impl Definitions {
         self.names.get(name).copied()
     }
 
+    /// How many types there are; their ids count from 0.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.types.len()
+    }
+
     /// The type itself.
     #[must_use]
     pub fn get(&self, id: TypeId) -> &TypeDef {

@@ -1,0 +1,266 @@
+//! From the decoded name and value pairs of a request to a [`Query`] (FHIR R4 search.html).
+//!
+//! Conditional interactions send their criteria through the same door. Unknown names and modifiers
+//! are errors (or, for lenient clients, ignored and listed); a malformed value of a known parameter
+//! is always an error, because ignoring it would widen the search.
+
+mod control;
+mod value;
+
+use crate::r4::outcome::{Issue, IssueCode};
+use crate::r4::parameters::ParameterKind;
+use crate::r4::{datetime, definitions};
+
+use super::query::{Condition, DateTest, Prefix, Query, Summary, Test, Total};
+use super::registry::{IDENTIFIER, Parameter, registry};
+
+/// What parsing needs to know besides the pairs.
+#[derive(Debug, Clone, Copy)]
+pub struct ParseOptions {
+    /// `Prefer: handling=lenient`: ignore what is unknown.
+    pub lenient: bool,
+    /// Largest page; a larger `_count` becomes this.
+    pub max_count: u32,
+    /// Offset of the zone that dates without one are meant in, in seconds east of UTC.
+    pub default_offset_seconds: i32,
+    /// The time now, in µs since 1970 UTC, for `ap`.
+    pub now_micros: i64,
+}
+
+/// Why a pair cannot be used.
+enum Refusal {
+    /// Unknown or not supported: ignored for lenient clients.
+    Unknown(Issue),
+    /// Malformed: always an error.
+    Malformed(Issue),
+}
+
+type Parsed<T> = Result<T, Refusal>;
+
+fn unknown<T>(diagnostics: impl Into<String>) -> Parsed<T> {
+    Err(Refusal::Unknown(Issue::error(IssueCode::NotSupported, diagnostics)))
+}
+
+fn malformed<T>(diagnostics: impl Into<String>) -> Parsed<T> {
+    Err(Refusal::Malformed(Issue::error(IssueCode::Invalid, diagnostics)))
+}
+
+/// Parses a search on one resource type. Parameters without a value are left out, as R4 asks
+/// ("parameters with no value are ignored"); a caller that needs criteria checks
+/// [`Query::conditions`].
+///
+/// # Errors
+/// One issue for each pair that cannot be used.
+pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseOptions) -> Result<Query, Vec<Issue>> {
+    let mut query = Query {
+        type_number,
+        conditions: Vec::new(),
+        sort: Vec::new(),
+        count: None,
+        total: Total::default(),
+        summary: Summary::default(),
+        elements: Vec::new(),
+        includes: Vec::new(),
+        cursor: None,
+        used: Vec::new(),
+        ignored: Vec::new(),
+    };
+    let mut issues = Vec::new();
+    for (name, value) in pairs {
+        if value.trim().is_empty() || matches!(name.as_str(), "_format" | "_pretty") {
+            continue;
+        }
+        let parser = Parser { type_number, name, value, options };
+        match parser.pair(&mut query) {
+            Ok(()) => {}
+            Err(Refusal::Unknown(_)) if options.lenient => query.ignored.push(name.clone()),
+            Err(Refusal::Unknown(issue) | Refusal::Malformed(issue)) => issues.push(issue),
+        }
+    }
+    if issues.is_empty() { Ok(query) } else { Err(issues) }
+}
+
+/// One pair at work.
+struct Parser<'p> {
+    type_number: u8,
+    name: &'p str,
+    value: &'p str,
+    options: &'p ParseOptions,
+}
+
+impl Parser<'_> {
+    fn pair(&self, query: &mut Query) -> Parsed<()> {
+        if self.control(query)? {
+            return Ok(());
+        }
+        if let Some(condition) = self.condition()? {
+            query.conditions.push(condition);
+            self.keep(query);
+        }
+        Ok(())
+    }
+
+    /// Notes the pair for the self link.
+    fn keep(&self, query: &mut Query) {
+        query.used.push((self.name.to_owned(), self.value.to_owned()));
+    }
+
+    /// `None` when nothing is left after folding (a value of spaces).
+    fn condition(&self) -> Parsed<Option<Condition>> {
+        match self.name {
+            "_id" => {
+                let ids: Vec<String> = value::alternatives(self.value).map(value::unescape).collect();
+                return Ok((!ids.is_empty()).then_some(Condition::Id(ids)));
+            }
+            "_lastUpdated" => return self.dates().map(|tests| tests.map(Condition::LastUpdated)),
+            _ => {}
+        }
+        let (code, modifier) = match self.name.split_once(':') {
+            Some((code, modifier)) => (code, Some(modifier)),
+            None => (self.name, None),
+        };
+        if code.contains('.') || modifier.is_some_and(|modifier| modifier.contains('.')) {
+            return unknown(format!("the chained parameter {:?} is not supported yet", self.name));
+        }
+        let Some(parameter) = registry().find(self.type_number, code) else { return self.unknown_name(code) };
+        match modifier {
+            Some("missing") => match self.value {
+                "true" | "false" => Ok(Some(Condition::Missing {
+                    parameter: parameter.number,
+                    kind: parameter.kind,
+                    missing: self.value == "true",
+                })),
+                other => malformed(format!("{} must be true or false, not {other:?}", self.name)),
+            },
+            modifier => self.indexed(parameter, modifier),
+        }
+    }
+
+    fn indexed(&self, parameter: &Parameter, modifier: Option<&str>) -> Parsed<Option<Condition>> {
+        let mut negated = false;
+        let mut number = parameter.number;
+        let test = match (parameter.kind, modifier) {
+            (ParameterKind::Token, None | Some("not")) => {
+                negated = modifier.is_some();
+                self.each(|value| self.token(parameter.forms, value)).map(Test::Token)
+            }
+            (ParameterKind::String, None | Some("exact" | "contains")) => {
+                let tests = self.each(|value| Ok(value::string(value, modifier)))?;
+                Ok(Test::String(tests.into_iter().flatten().collect()))
+            }
+            (ParameterKind::Date, None) => return Ok(self.dates()?.map(|tests| indexed(number, Test::Date(tests)))),
+            (ParameterKind::Number, None) => self.each(|value| self.number(value)).map(Test::Number),
+            (ParameterKind::Quantity, None) => self.each(|value| self.quantity(value)).map(Test::Quantity),
+            (ParameterKind::Uri, None | Some("below")) => {
+                self.each(|value| Ok(value::uri(parameter.forms, value, modifier.is_some()))).map(Test::Uri)
+            }
+            (ParameterKind::Reference, Some("identifier")) => {
+                let derived = registry().find(self.type_number, &format!("{}{IDENTIFIER}", parameter.code));
+                let Some(derived) = derived else { return self.unknown_modifier(parameter, "identifier") };
+                number = derived.number;
+                self.each(|value| self.token(derived.forms, value)).map(Test::Token)
+            }
+            (ParameterKind::Reference, None) => {
+                self.each(|value| self.reference(&parameter.targets, value)).map(Test::Reference)
+            }
+            (ParameterKind::Reference, Some(name)) => {
+                let possible = |target: &u8| parameter.targets.is_empty() || parameter.targets.contains(target);
+                let Some(target) = definitions().resource_number(name).filter(possible) else {
+                    return self.unknown_modifier(parameter, name);
+                };
+                self.each(|value| self.reference(&[target], value)).map(Test::Reference)
+            }
+            (ParameterKind::Composite, None) => {
+                self.each(|value| self.composite(parameter, value)).map(Test::Composite)
+            }
+            (_, Some(name)) => return self.unknown_modifier(parameter, name),
+            (ParameterKind::Special, None) => return self.unknown_name(&parameter.code),
+        }?;
+        let is_empty = match &test {
+            Test::Token(list) => list.is_empty(),
+            Test::String(list) => list.is_empty(),
+            Test::Date(list) => list.is_empty(),
+            Test::Number(list) => list.is_empty(),
+            Test::Quantity(list) => list.is_empty(),
+            Test::Reference(list) => list.is_empty(),
+            Test::Uri(list) => list.is_empty(),
+            Test::Composite(list) => list.is_empty(),
+        };
+        Ok((!is_empty).then_some(Condition::Indexed { parameter: number, test, negated }))
+    }
+
+    /// Every alternative of the value, parsed.
+    fn each<T>(&self, mut parse: impl FnMut(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
+        value::alternatives(self.value).map(&mut parse).collect()
+    }
+
+    fn dates(&self) -> Parsed<Option<Vec<DateTest>>> {
+        let tests = self.each(|value| self.date(value))?;
+        Ok((!tests.is_empty()).then_some(tests))
+    }
+
+    fn date(&self, text: &str) -> Parsed<DateTest> {
+        let (prefix, text) = value::prefix(text);
+        // An unencoded `+09:00` arrives as a space.
+        let text = value::unescape(text).replace(' ', "+");
+        let Some(span) = datetime::span(&text, self.options.default_offset_seconds) else {
+            return malformed(format!(
+                "{}={} is not a date: write 2024, 2024-05, 2024-05-31 or 2024-05-31T09:30:00+09:00, after eq, ne, gt, \
+                 lt, ge, le, sa, eb or ap",
+                self.name, self.value
+            ));
+        };
+        let mut test = DateTest { prefix, low: span.low, high: span.high };
+        if prefix == Prefix::Ap {
+            let middle = span.low.midpoint(span.high);
+            let margin = i64::try_from(middle.abs_diff(self.options.now_micros) / 10).unwrap_or(i64::MAX);
+            test.low = span.low.saturating_sub(margin);
+            test.high = span.high.saturating_add(margin);
+        }
+        Ok(test)
+    }
+
+    fn type_name(&self) -> &'static str {
+        definitions().resource_by_number(self.type_number).map_or("this type", |definition| definition.name.as_str())
+    }
+
+    fn unknown_name<T>(&self, code: &str) -> Parsed<T> {
+        let codes: Vec<&str> = registry().codes(self.type_number).collect();
+        unknown(format!(
+            "{} has no search parameter {code:?} here; supported are _id, _lastUpdated, {}",
+            self.type_name(),
+            codes.join(", ")
+        ))
+    }
+
+    fn unknown_modifier<T>(&self, parameter: &Parameter, modifier: &str) -> Parsed<T> {
+        let mut supported = vec!["missing".to_owned()];
+        match parameter.kind {
+            ParameterKind::Token => supported.push("not".to_owned()),
+            ParameterKind::String => supported.extend(["exact".to_owned(), "contains".to_owned()]),
+            ParameterKind::Uri => supported.push("below".to_owned()),
+            ParameterKind::Reference => {
+                supported.extend(parameter.identifier.map(|_| "identifier".to_owned()));
+                let names = parameter.targets.iter().filter_map(|target| definitions().resource_by_number(*target));
+                supported.extend(names.map(|definition| definition.name.clone()));
+                if parameter.targets.is_empty() {
+                    supported.push("any resource type".to_owned());
+                }
+            }
+            _ => {}
+        }
+        unknown(format!(
+            "modifier :{modifier} is not supported for the {} parameter {}; supported are {}",
+            parameter.kind.code(),
+            parameter.code,
+            supported.join(", ")
+        ))
+    }
+}
+
+const fn indexed(parameter: i32, test: Test) -> Condition {
+    Condition::Indexed { parameter, test, negated: false }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,310 @@
+//! The search parameters of every resource type, with their expressions compiled for that type.
+//!
+//! Numbers are stored in the database. They count over all codes the standard defines for a type,
+//! supported or not, and over the derived `<code>:identifier` of every reference: they stay the same
+//! when more becomes supported.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use crate::fhirpath::ast::{Binary, Expression};
+use crate::fhirpath::{Compiled, FhirPathError, compile, parser};
+use crate::r4::parameters::{ParameterKind, SearchParameter};
+use crate::r4::{Definitions, TypeId, definitions};
+
+use super::shape::{Forms, Shape};
+
+/// Suffix of the derived parameters that hold `Reference.identifier` as tokens.
+pub const IDENTIFIER: &str = ":identifier";
+
+/// Codes with rules of their own, never indexed.
+const APART: [&str; 6] = ["_id", "_lastUpdated", "_text", "_content", "_query", "_filter"];
+
+/// One search parameter of one resource type.
+#[derive(Debug)]
+pub struct Parameter {
+    /// `resource_number << 8 | place`.
+    pub number: i32,
+    /// The name used in searches.
+    pub code: String,
+    /// Its kind.
+    pub kind: ParameterKind,
+    /// Canonical URL of its definition.
+    pub url: String,
+    /// FHIRPath as the standard writes it.
+    pub expression: String,
+    /// For references: numbers of the types they may point at; empty is any.
+    pub targets: Vec<u8>,
+    /// For composites: both components, token first.
+    pub components: Vec<Component>,
+    /// For references: the number of `<code>:identifier`.
+    pub identifier: Option<i32>,
+    /// Whether this is a `<code>:identifier`.
+    pub is_derived: bool,
+    /// The forms its values can have.
+    pub forms: Forms,
+    pub(super) compiled: Compiled,
+}
+
+/// A component of a composite parameter.
+#[derive(Debug)]
+pub struct Component {
+    /// The kind of the parameter it is defined by.
+    pub kind: ParameterKind,
+    /// For references: numbers of the possible types; empty is any.
+    pub targets: Vec<u8>,
+    /// The forms its values can have.
+    pub forms: Forms,
+    /// Its expression, for each type the composite's values can have.
+    pub(super) by_type: Vec<(TypeId, Compiled)>,
+}
+
+/// All parameters.
+#[derive(Debug)]
+pub struct Registry {
+    types: Vec<Vec<Parameter>>,
+}
+
+/// The registry, built at the first call.
+#[must_use]
+pub fn registry() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(|| Registry::build(definitions()))
+}
+
+impl Registry {
+    /// The supported parameters of a resource type, sorted by code; derived ones included.
+    #[must_use]
+    pub fn of(&self, type_number: u8) -> &[Parameter] {
+        usize::from(type_number).checked_sub(1).and_then(|place| self.types.get(place)).map_or(&[], Vec::as_slice)
+    }
+
+    /// A parameter of a type by its code.
+    #[must_use]
+    pub fn find(&self, type_number: u8, code: &str) -> Option<&Parameter> {
+        let list = self.of(type_number);
+        list.binary_search_by(|parameter| parameter.code.as_str().cmp(code)).ok().and_then(|place| list.get(place))
+    }
+
+    /// A parameter by its number.
+    #[must_use]
+    pub fn by_number(&self, number: i32) -> Option<&Parameter> {
+        let list = self.of(u8::try_from(number >> 8).ok()?);
+        list.binary_search_by_key(&number, |parameter| parameter.number).ok().and_then(|place| list.get(place))
+    }
+
+    /// The codes a client may use on a type, sorted.
+    pub fn codes(&self, type_number: u8) -> impl Iterator<Item = &str> {
+        self.of(type_number).iter().filter(|parameter| !parameter.is_derived).map(|parameter| parameter.code.as_str())
+    }
+
+    fn build(all: &Definitions) -> Self {
+        let types = all
+            .resources()
+            .iter()
+            .enumerate()
+            .map(|(place, id)| of_type(all, *id, i32::try_from(place + 1).unwrap_or_default()))
+            .collect();
+        Self { types }
+    }
+}
+
+fn of_type(all: &Definitions, id: TypeId, type_number: i32) -> Vec<Parameter> {
+    let name = &all.get(id).name;
+    let bases = |base: &String| all.type_id(base).is_some_and(|base| all.is_a(id, base));
+    let mut codes: BTreeMap<String, &SearchParameter> = BTreeMap::new();
+    for definition in all.parameters.iter().filter(|parameter| parameter.base.iter().any(bases)) {
+        if definition.kind == ParameterKind::Reference {
+            codes.insert(format!("{}{IDENTIFIER}", definition.code), definition);
+        }
+        codes.insert(definition.code.clone(), definition);
+    }
+    let numbers: BTreeMap<&str, i32> = codes.keys().map(String::as_str).zip(type_number << 8..).collect();
+    codes
+        .iter()
+        .filter(|(code, _)| !APART.contains(&code.as_str()))
+        .filter_map(|(code, definition)| {
+            let number = numbers.get(code.as_str()).copied()?;
+            let mut parameter = parameter(all, definition, code, number, id).ok().flatten()?;
+            if parameter.kind == ParameterKind::Reference {
+                let holds = parameter.forms.reference;
+                parameter.identifier = numbers.get(format!("{code}{IDENTIFIER}").as_str()).copied().filter(|_| holds);
+            }
+            Some(parameter)
+        })
+        .inspect(|parameter| debug_assert!(parameter.number >> 8 == type_number, "{name} has too many parameters"))
+        .collect()
+}
+
+/// `None` for what the standard leaves without expression and for what is not supported yet.
+fn parameter(
+    all: &Definitions,
+    definition: &SearchParameter,
+    code: &str,
+    number: i32,
+    id: TypeId,
+) -> Result<Option<Parameter>, FhirPathError> {
+    let Some(expression) = &definition.expression else { return Ok(None) };
+    if definition.kind == ParameterKind::Special {
+        return Ok(None);
+    }
+    let compiled = compile_restricted(all, expression, id)?;
+    let mut components = Vec::new();
+    if definition.kind == ParameterKind::Composite {
+        for (url, part) in &definition.components {
+            let Some(mut component) = component(all, url, part, &compiled, id)? else { return Ok(None) };
+            component.targets = component_targets(all, definition);
+            components.push(component);
+        }
+        // MolecularSequence has four with three components: the index has room for two.
+        if !matches!(components.as_slice(), [first, _] if first.kind == ParameterKind::Token) {
+            return Ok(None);
+        }
+    }
+    let forms = Forms::of(compiled.types());
+    let is_derived = code.ends_with(IDENTIFIER);
+    if is_derived && !forms.reference {
+        return Ok(None);
+    }
+    Ok(Some(Parameter {
+        number,
+        code: code.to_owned(),
+        kind: if is_derived { ParameterKind::Token } else { definition.kind },
+        url: definition.url.clone(),
+        expression: expression.clone(),
+        targets: target_numbers(all, definition),
+        components,
+        identifier: None,
+        is_derived,
+        forms: if is_derived { Forms::of_shape(Shape::Identifier) } else { forms },
+        compiled,
+    }))
+}
+
+fn target_numbers(all: &Definitions, definition: &SearchParameter) -> Vec<u8> {
+    let mut numbers: Vec<u8> = definition.targets.iter().filter_map(|name| all.resource_number(name)).collect();
+    numbers.sort_unstable();
+    if numbers.len() == all.resources().len() {
+        numbers.clear();
+    }
+    numbers
+}
+
+/// Compiles the branches of a union that start at this type.
+fn compile_restricted(all: &Definitions, text: &str, id: TypeId) -> Result<Compiled, FhirPathError> {
+    let starts_elsewhere = |branch: &Expression| {
+        branch
+            .leading_name()
+            .and_then(|name| all.type_id(name).filter(|_| name.starts_with(|first: char| first.is_ascii_uppercase())))
+            .is_some_and(|named| !all.is_a(id, named))
+    };
+    let branches = parser::parse(text)?.branches().into_iter().filter(|branch| !starts_elsewhere(branch));
+    let joined = branches.reduce(|left, right| Expression::Binary(Binary::Union, Box::new(left), Box::new(right)));
+    let nothing = Expression::Literal(crate::fhirpath::ast::Literal::Empty);
+    compile::tree(&joined.unwrap_or(nothing), Some(id))
+}
+
+fn component(
+    all: &Definitions,
+    url: &str,
+    text: &str,
+    whole: &Compiled,
+    root: TypeId,
+) -> Result<Option<Component>, FhirPathError> {
+    let Some(definition) = all.parameters.iter().find(|parameter| parameter.url == url) else { return Ok(None) };
+    let expression = parser::parse(text)?;
+    let mut by_type = Vec::new();
+    let mut types: Vec<TypeId> = Vec::new();
+    for focus in whole.types().unwrap_or_default() {
+        let compiled = compile::tree_in(&expression, *focus, root)?;
+        types.extend(compiled.types().unwrap_or_default());
+        by_type.push((*focus, compiled));
+    }
+    let forms = Forms::of(Some(&types));
+    // DocumentReference.relationship names its two definitions in the wrong order; the expressions
+    // are right, so the values decide between token and reference.
+    let kind = match definition.kind {
+        ParameterKind::Reference if !forms.reference && !forms.canonical => ParameterKind::Token,
+        ParameterKind::Token if forms.reference => ParameterKind::Reference,
+        kind => kind,
+    };
+    Ok(Some(Component { kind, targets: Vec::new(), forms, by_type }))
+}
+
+/// The types a reference among the components may point at.
+fn component_targets(all: &Definitions, composite: &SearchParameter) -> Vec<u8> {
+    let parts = composite.components.iter().filter_map(|(url, _)| all.parameters.iter().find(|part| part.url == *url));
+    parts.flat_map(|part| target_numbers(all, part)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str) -> u8 {
+        definitions().resource_number(name).unwrap()
+    }
+
+    /// FHIR R4 search.html#all: parameters of `Resource` apply to all types.
+    #[test]
+    fn parameters_of_resource_are_inherited() {
+        for id in definitions().resources() {
+            let name = &definitions().get(*id).name;
+            for code in ["_profile", "_security", "_source", "_tag"] {
+                assert!(registry().find(number(name), code).is_some(), "{name}.{code}");
+            }
+            assert!(registry().find(number(name), "_id").is_none());
+        }
+    }
+
+    #[test]
+    fn every_number_leads_back_to_its_parameter() {
+        for type_number in 1..=146 {
+            let list = registry().of(type_number);
+            assert!(list.is_sorted_by(|left, right| left.code < right.code && left.number < right.number));
+            for parameter in list {
+                assert_eq!(parameter.number >> 8, i32::from(type_number));
+                assert!(std::ptr::eq(registry().by_number(parameter.number).unwrap(), parameter));
+            }
+        }
+        assert!(registry().by_number(-1).is_none() && registry().by_number(1 << 30).is_none());
+    }
+
+    /// Numbers are in databases: these must never change.
+    #[test]
+    fn numbers_are_fixed() {
+        let of = |name, code| registry().find(number(name), code).map(|parameter| parameter.number);
+        let patient = i32::from(number("Patient")) << 8;
+        assert_eq!(of("Patient", "_profile"), Some(patient + 4));
+        assert!(of("Patient", "name").is_some_and(|number| number > patient));
+    }
+
+    #[test]
+    fn nothing_the_standard_can_express_is_missing() {
+        let all = definitions();
+        for (place, id) in all.resources().iter().enumerate() {
+            let missing: Vec<&str> = all
+                .parameters
+                .iter()
+                .filter(|parameter| parameter.expression.is_some() && parameter.base.contains(&all.get(*id).name))
+                .map(|parameter| parameter.code.as_str())
+                .filter(|code| registry().find(u8::try_from(place + 1).unwrap(), code).is_none())
+                .collect();
+            match all.get(*id).name.as_str() {
+                "Location" => assert_eq!(missing, ["near"]),
+                "MolecularSequence" => assert_eq!(missing.len(), 4),
+                name => assert!(missing.is_empty(), "{name}: {missing:?}"),
+            }
+        }
+    }
+
+    /// FHIR R4 search.html#reference, `:identifier`.
+    #[test]
+    fn references_have_a_parameter_for_their_identifier() {
+        let subject = registry().find(number("Observation"), "subject").unwrap();
+        let derived = registry().by_number(subject.identifier.unwrap()).unwrap();
+        assert!(derived.is_derived && derived.code == "subject:identifier" && derived.kind == ParameterKind::Token);
+        let canonical = registry().find(number("PlanDefinition"), "definition").unwrap();
+        assert!(canonical.identifier.is_none());
+    }
+}
