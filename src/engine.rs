@@ -18,9 +18,10 @@ mod single;
 use std::time::Duration;
 
 pub use answer::{Answer, Payload, Rejection};
-pub use bundle::{BundleAnswer, EntryAnswer};
+pub use bundle::{BundleAnswer, EntryAnswer, Refusal};
 pub use conditional::Preconditions;
 pub use entry::Link;
+pub use single::Searched;
 
 use crate::search::parse::ParseOptions;
 use crate::store::Store;
@@ -38,6 +39,9 @@ pub struct EngineSettings {
     pub search_timeout: Duration,
     /// An update must carry If-Match.
     pub require_if_match: bool,
+    /// Conditional references (`Patient?identifier=…`) that find nothing fail a transaction, as the
+    /// standard says; otherwise they are stored as they are written.
+    pub strict_references: bool,
 }
 
 impl Default for EngineSettings {
@@ -48,6 +52,7 @@ impl Default for EngineSettings {
             max_entries: 10_000,
             search_timeout: Duration::from_secs(30),
             require_if_match: false,
+            strict_references: false,
         }
     }
 }

@@ -3,8 +3,11 @@
 //! The modules are floors; imports go down only. `ARCHITECTURE.md` is the map.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod engine;
 pub mod fhirpath;
 pub mod format;
+pub mod notebook;
 pub mod r4;
 pub mod search;
+pub mod store;
 pub mod validation;

@@ -41,7 +41,7 @@ pub use connection::Database;
 pub use content::Content;
 pub use history::{Change, HistoryQuery, HistoryScope};
 pub use notebook::{CitizenRow, EntryRow, NotebookRows};
-pub use read::Store;
+pub use read::{Pending, Store};
 pub use search::{Found, SearchPage};
 pub use write::{Prepared, WriteTransaction, Written};
 

@@ -65,7 +65,9 @@ impl Rejection {
     pub fn at(mut self, place: &str) -> Self {
         for issue in &mut self.issues {
             issue.expression = Some(match issue.expression.take() {
-                Some(inner) => format!("{place}.resource.{}", inner.split_once('.').map_or(inner.as_str(), |(_, rest)| rest)),
+                Some(inner) => {
+                    format!("{place}.resource.{}", inner.split_once('.').map_or(inner.as_str(), |(_, rest)| rest))
+                }
                 None => place.to_owned(),
             });
         }
@@ -82,9 +84,14 @@ impl From<StoreError> for Rejection {
             },
             StoreError::Unavailable(why) => {
                 tracing::error!(%why, "the database cannot be reached");
-                Self { retry_after: Some(5), ..Self::new(503, IssueCode::Exception, "the database cannot be reached at the moment") }
+                Self {
+                    retry_after: Some(5),
+                    ..Self::new(503, IssueCode::Exception, "the database cannot be reached at the moment")
+                }
             }
-            StoreError::Cursor => Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle"),
+            StoreError::Cursor => {
+                Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle")
+            }
             StoreError::Database(why) => {
                 tracing::error!(%why, "the database refused");
                 Self::internal("the database refused; nothing was stored")

@@ -5,7 +5,7 @@
 //! if one came out differently meanwhile the plan is made anew. So the writer does little, and no
 //! decision rests on stale data.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -18,9 +18,9 @@ use super::single::{Searched, delete, new_id, only_match, put, read_answer, same
 use super::{Engine, Preconditions};
 use crate::format::json::Node;
 use crate::r4::outcome::{Issue, IssueCode};
-use crate::search::query::Query;
 use crate::search::parse::parse_query;
-use crate::store::{Method, Prepared, StoreError, WriteTransaction};
+use crate::search::query::Query;
+use crate::store::{Method, Pending, Prepared, StoreError, WriteTransaction};
 use crate::validation::structure::check_resource;
 
 /// How often a plan is made anew before the client is told to try again.
@@ -53,15 +53,32 @@ struct Expectation {
 /// What an entry will do.
 enum Step {
     /// Nothing: the condition found this resource.
-    Exists { type_name: String, id: String },
-    Write { prepared: Box<Prepared>, method: Method, fresh: bool, conditions: Preconditions },
-    Delete { type_name: String, id: Option<String>, conditions: Preconditions },
-    Read { link: Link, conditions: Preconditions },
-    Search { query: Box<Query> },
+    Exists {
+        type_name: String,
+        id: String,
+    },
+    Write {
+        prepared: Box<Prepared>,
+        method: Method,
+        fresh: bool,
+        conditions: Preconditions,
+    },
+    Delete {
+        type_name: String,
+        id: Option<String>,
+        conditions: Preconditions,
+    },
+    Read {
+        link: Link,
+        conditions: Preconditions,
+    },
+    Search {
+        query: Box<Query>,
+    },
 }
 
 /// A transaction ready for the writer.
-pub struct Plan {
+pub(super) struct Plan {
     /// Step and rank of each entry.
     steps: Vec<(u8, u8, Step)>,
     expectations: Vec<Expectation>,
@@ -70,9 +87,11 @@ pub struct Plan {
 }
 
 /// Why a plan was not carried out.
-enum Refusal {
+#[derive(Debug)]
+pub enum Refusal {
     /// A look-up came out differently; plan again.
     Stale,
+    /// The transaction is refused.
     Rejected(Rejection),
 }
 
@@ -103,7 +122,11 @@ impl Engine {
                     return Err(Rejection::new(
                         413,
                         IssueCode::TooCostly,
-                        format!("the bundle has {} entries; at most {} are taken at once", bundle.list("entry").len(), engine.settings.max_entries),
+                        format!(
+                            "the bundle has {} entries; at most {} are taken at once",
+                            bundle.list("entry").len(),
+                            engine.settings.max_entries
+                        ),
                     ));
                 }
                 Ok((kind, body))
@@ -117,7 +140,9 @@ impl Engine {
             let (body, base) = (body.clone(), base.to_owned());
             let plan = self.blocking(move |engine| engine.plan(parse(&body)?, &base)).await?;
             match self.store.write(move |transaction| plan.carry_out(transaction)).await {
-                Ok(entries) => return Ok(BundleAnswer { is_transaction: true, entries: entries.into_iter().map(Ok).collect() }),
+                Ok(entries) => {
+                    return Ok(BundleAnswer { is_transaction: true, entries: entries.into_iter().map(Ok).collect() });
+                }
                 Err(Refusal::Rejected(rejection)) => return Err(rejection),
                 Err(Refusal::Stale) => {}
             }
@@ -125,8 +150,8 @@ impl Engine {
         Err(stale())
     }
 
-    /// Carries a transaction out on a thread that may block. The answer comes through the returned
-    /// function: the write is under way and durable once it answers.
+    /// Begins to carry a transaction out, on a thread that may block. `position` is remembered with it
+    /// (source and how far it came). [`Refusal::Stale`] asks for another attempt.
     ///
     /// # Errors
     /// What is wrong with the bundle.
@@ -135,21 +160,15 @@ impl Engine {
         bundle: Node<'_>,
         base: &str,
         position: Option<(String, i64)>,
-    ) -> Result<impl FnOnce() -> Result<usize, Rejection> + use<>, Rejection> {
+    ) -> Result<Pending<usize, Refusal>, Rejection> {
         let plan = self.plan(bundle, base)?;
-        let answer = self.store.write_blocking(move |transaction| {
+        Ok(self.store.write_blocking(move |transaction| {
             let count = plan.carry_out(transaction)?.len();
             if let Some((source, position)) = position {
                 transaction.set_import_position(&source, position)?;
             }
             Ok(count)
-        })?;
-        Ok(move || {
-            answer().map_err(|refusal| match refusal {
-                Refusal::Rejected(rejection) => rejection,
-                Refusal::Stale => stale(),
-            })
-        })
+        })?)
     }
 
     async fn batch(&self, body: Bytes, base: &str) -> Result<BundleAnswer, Rejection> {
@@ -162,7 +181,11 @@ impl Engine {
                     .enumerate()
                     .map(|(index, entry)| {
                         let entry = Entry::read(index, entry, &base)?;
-                        Ok((entry.link, entry.resource.map(|resource| Bytes::from(resource.to_bytes())), entry.conditions))
+                        Ok((
+                            entry.link,
+                            entry.resource.map(|resource| Bytes::from(resource.to_bytes())),
+                            entry.conditions,
+                        ))
                     })
                     .collect::<Vec<Result<_, Rejection>>>())
             })
@@ -192,7 +215,12 @@ impl Engine {
                     break;
                 }
                 let answers = join_all(some.into_iter().map(|(index, link, body, conditions)| async move {
-                    (index, self.batch_entry(link, body.unwrap_or_default(), conditions).await.map_err(|rejection| rejection.at(&place(index))))
+                    (
+                        index,
+                        self.batch_entry(link, body.unwrap_or_default(), conditions)
+                            .await
+                            .map_err(|rejection| rejection.at(&place(index))),
+                    )
                 }));
                 for (index, answer) in answers.await {
                     if let Some(slot) = entries.get_mut(index) {
@@ -202,20 +230,28 @@ impl Engine {
             }
         }
         let lost = || Err(Rejection::internal("the entry was not processed"));
-        Ok(BundleAnswer { is_transaction: false, entries: entries.into_iter().map(|entry| entry.unwrap_or_else(lost)).collect() })
+        Ok(BundleAnswer {
+            is_transaction: false,
+            entries: entries.into_iter().map(|entry| entry.unwrap_or_else(lost)).collect(),
+        })
     }
 
     async fn batch_entry(&self, link: Link, body: Bytes, conditions: Preconditions) -> Result<EntryAnswer, Rejection> {
         let answer = match link {
             Link::Create { type_name } => self.create(&type_name, body, conditions).await,
             Link::Update { type_name, id } => self.update(&type_name, &id, body, conditions).await,
-            Link::ConditionalUpdate { type_name, criteria } => self.conditional_update(&type_name, &criteria, body, conditions).await,
+            Link::ConditionalUpdate { type_name, criteria } => {
+                self.conditional_update(&type_name, &criteria, body, conditions).await
+            }
             Link::Delete { type_name, id } => self.delete(&type_name, &id, conditions).await,
             Link::ConditionalDelete { type_name, criteria } => self.conditional_delete(&type_name, &criteria).await,
             Link::Read { type_name, id } => self.read(&type_name, &id, conditions).await,
             Link::Vread { type_name, id, version } => self.vread(&type_name, &id, &version, conditions).await,
             Link::Search { type_name, pairs } => {
-                return self.search(&type_name, pairs, false).await.map(|searched| EntryAnswer::Searched(Box::new(searched)));
+                return self
+                    .search(&type_name, pairs, false)
+                    .await
+                    .map(|searched| EntryAnswer::Searched(Box::new(searched)));
             }
         };
         answer.map(EntryAnswer::Single)
@@ -228,13 +264,15 @@ impl Engine {
         for (index, entry) in take_entries(&mut bundle).into_iter().enumerate() {
             entries.push(Entry::read(index, entry, base).map_err(|rejection| rejection.at(&place(index)))?);
         }
-        let mut planner = Planner { engine: self, links: Links::default(), expectations: Vec::new(), created: HashMap::new() };
+        let mut planner =
+            Planner { engine: self, links: Links::default(), expectations: Vec::new(), created: HashMap::new() };
         let mut identities = Vec::with_capacity(entries.len());
         let mut written: HashMap<(u8, String), usize> = HashMap::new();
         for entry in &entries {
             let identity = planner.identify(entry).map_err(|rejection| rejection.at(&place(entry.index)))?;
             if let Some(other) = identity.written().and_then(|name| written.insert(name, entry.index)) {
-                let again = format!("this entry and {} write the same resource; a transaction may write it once", place(other));
+                let again =
+                    format!("this entry and {} write the same resource; a transaction may write it once", place(other));
                 return Err(Rejection::new(400, IssueCode::Duplicate, again).at(&place(entry.index)));
             }
             if let (Some(full_url), Some(id)) = (&entry.full_url, &identity.id) {
@@ -290,7 +328,11 @@ impl Engine {
 fn stale() -> Rejection {
     Rejection {
         retry_after: Some(1),
-        ..Rejection::new(409, IssueCode::Conflict, "what the conditions of this transaction select keeps changing; try again")
+        ..Rejection::new(
+            409,
+            IssueCode::Conflict,
+            "what the conditions of this transaction select keeps changing; try again",
+        )
     }
 }
 
@@ -390,7 +432,9 @@ impl Planner<'_> {
             }
             Link::ConditionalUpdate { criteria, .. } => match (self.look_up(number, criteria)?, own_id) {
                 (Some(found), Some(own)) if found != own => {
-                    return Err(Rejection::invalid(format!("the criteria match {found:?} but the resource has the id {own:?}")));
+                    return Err(Rejection::invalid(format!(
+                        "the criteria match {found:?} but the resource has the id {own:?}"
+                    )));
                 }
                 (Some(found), _) => of(found),
                 (None, Some(own)) => {
@@ -425,25 +469,40 @@ impl Planner<'_> {
         Ok(found)
     }
 
-    /// FHIR R4 http.html#trules: a reference may be a search that finds exactly one resource.
+    /// FHIR R4 http.html#trules: a reference may be a search that finds exactly one resource. One that
+    /// finds none fails the transaction only with `strict_references`.
     fn resolve_conditional_references(&mut self, entries: &[Entry<'_>]) -> Result<(), Rejection> {
+        let mut known: HashSet<String> = HashSet::new();
         for entry in entries {
             let mut references = Vec::new();
             if let Some(resource) = &entry.resource {
                 conditional_references(resource, &mut references);
             }
             for reference in references {
+                if !known.insert(reference.clone()) {
+                    continue;
+                }
                 let (type_name, criteria) = reference.split_once('?').unwrap_or_default();
                 let number = type_number(type_name)?;
                 let refuse = |why: &str| {
-                    Rejection::new(412, IssueCode::NotFound, format!("the reference {reference:?} must find exactly one resource; {why}"))
-                        .at(&place(entry.index))
+                    Rejection::new(
+                        412,
+                        IssueCode::NotFound,
+                        format!("the reference {reference:?} must find exactly one resource; {why}"),
+                    )
+                    .at(&place(entry.index))
                 };
                 // Criteria that a conditional create of this transaction carries mean that entry.
                 let id = match self.created.get(&(number, criteria.to_owned())) {
                     Some(id) => id.clone(),
                     None => match self.look_up(number, criteria) {
-                        Ok(found) => found.ok_or_else(|| refuse("it finds none"))?,
+                        Ok(Some(found)) => found,
+                        // Hospital feeds arrive out of order: the reference is kept as it is written.
+                        Ok(None) if !self.engine.settings.strict_references => {
+                            self.expectations.pop();
+                            continue;
+                        }
+                        Ok(None) => return Err(refuse("it finds none")),
                         Err(rejection) if rejection.status == 412 => return Err(refuse("it finds several")),
                         Err(rejection) => return Err(rejection.at(&place(entry.index))),
                     },
@@ -469,13 +528,18 @@ impl Plan {
                 return Err(Refusal::Stale);
             }
         }
-        let mut order: Vec<(usize, u8, u8, Step)> =
-            self.steps.into_iter().enumerate().map(|(index, (rank, number, step))| (index, rank, number, step)).collect();
+        let mut order: Vec<(usize, u8, u8, Step)> = self
+            .steps
+            .into_iter()
+            .enumerate()
+            .map(|(index, (rank, number, step))| (index, rank, number, step))
+            .collect();
         order.sort_by_key(|(_, rank, _, _)| *rank);
         let mut answers: Vec<Option<EntryAnswer>> = order.iter().map(|_| None).collect();
         for (index, _, number, step) in order {
             let shape = self.default_shape.get(index).copied().unwrap_or_default();
-            let answer = carry_out_step(transaction, number, step, shape, self.require_if_match).map_err(|rejection| rejection.at(&place(index)))?;
+            let answer = carry_out_step(transaction, number, step, shape, self.require_if_match)
+                .map_err(|rejection| rejection.at(&place(index)))?;
             if let Some(slot) = answers.get_mut(index) {
                 *slot = Some(answer);
             }
@@ -522,7 +586,11 @@ fn carry_out_step(
             read_answer(&type_name, number, &id, version, &conditions)?
         }
         Step::Read { link, .. } => {
-            return Err(Rejection::new(501, IssueCode::NotSupported, format!("{link:?} is not supported in a transaction; use a batch")));
+            return Err(Rejection::new(
+                501,
+                IssueCode::NotSupported,
+                format!("{link:?} is not supported in a transaction; use a batch"),
+            ));
         }
         Step::Search { query } => {
             let page = transaction.search_page(&query, count, with_total)?;

@@ -28,7 +28,9 @@ fn versions(text: &str) -> Result<Option<Vec<i64>>, Rejection> {
             let inner = tag.strip_prefix("W/").unwrap_or(tag);
             let inner = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(inner);
             inner.parse::<i64>().map_err(|_| {
-                Rejection::invalid(format!("{tag:?} is not an ETag of this server; they look like W/\"3\" (the version id)"))
+                Rejection::invalid(format!(
+                    "{tag:?} is not an ETag of this server; they look like W/\"3\" (the version id)"
+                ))
             })
         })
         .collect::<Result<Vec<i64>, Rejection>>()
@@ -51,7 +53,10 @@ impl Preconditions {
                         || "there is no current version".to_owned(),
                         |live| format!("the current version is W/\"{}\"", live.version),
                     );
-                    return Err(Rejection::precondition(IssueCode::Conflict, format!("If-Match is {tags} but {state}")));
+                    return Err(Rejection::precondition(
+                        IssueCode::Conflict,
+                        format!("If-Match is {tags} but {state}"),
+                    ));
                 }
             }
             None if require_if_match && live.is_some() => {

@@ -30,7 +30,11 @@ impl Link {
         let (path, query) = relative.split_once('?').map_or((relative, None), |(path, query)| (path, Some(query)));
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let not_here = || {
-            Rejection::new(501, IssueCode::NotSupported, format!("{method} {url:?} is not supported inside a batch or transaction"))
+            Rejection::new(
+                501,
+                IssueCode::NotSupported,
+                format!("{method} {url:?} is not supported inside a batch or transaction"),
+            )
         };
         if parts.iter().any(|part| part.starts_with('$')) {
             return Err(not_here());
@@ -68,7 +72,11 @@ impl Link {
             ("POST" | "PUT" | "DELETE", ..) => Err(Rejection::invalid(format!(
                 "{method} cannot go to {url:?}: POST goes to a type (Patient), PUT and DELETE to Patient/id or Patient?criteria"
             ))),
-            _ => Err(Rejection::new(400, IssueCode::CodeInvalid, format!("{method:?} is not an HTTP verb of Bundle.entry.request.method"))),
+            _ => Err(Rejection::new(
+                400,
+                IssueCode::CodeInvalid,
+                format!("{method:?} is not an HTTP verb of Bundle.entry.request.method"),
+            )),
         }
     }
 
@@ -125,14 +133,22 @@ impl<'a> Entry<'a> {
         let request = entry.remove("request").unwrap_or(Node::Null);
         let required = |name: &str| {
             request.text(name).ok_or_else(|| {
-                Rejection::new(400, IssueCode::Required, format!("the entry has no request.{name}; every entry of a batch or transaction needs it"))
+                Rejection::new(
+                    400,
+                    IssueCode::Required,
+                    format!("the entry has no request.{name}; every entry of a batch or transaction needs it"),
+                )
             })
         };
         let link = Link::parse(required("method")?, required("url")?, base)?;
         let resource = entry.remove("resource");
         match (&resource, link.has_resource()) {
             (None, true) => {
-                return Err(Rejection::new(400, IssueCode::Required, "the entry has no resource, which POST and PUT need"));
+                return Err(Rejection::new(
+                    400,
+                    IssueCode::Required,
+                    "the entry has no resource, which POST and PUT need",
+                ));
             }
             (Some(_), false) => {
                 return Err(Rejection::invalid("the entry brings a resource, but its method does not take one"));
@@ -142,14 +158,20 @@ impl<'a> Entry<'a> {
         if let Some(resource) = &resource {
             let own = resource.text("resourceType").unwrap_or_default();
             if own != link.type_name() {
-                return Err(Rejection::invalid(format!("request.url says {} but the resource is a {own}", link.type_name())));
+                return Err(Rejection::invalid(format!(
+                    "request.url says {} but the resource is a {own}",
+                    link.type_name()
+                )));
             }
         }
         let text = |name: &str| request.text(name).map(str::to_owned);
         let conditions = Preconditions {
             if_match: text("ifMatch"),
             if_none_match: text("ifNoneMatch"),
-            if_modified_since: request.text("ifModifiedSince").and_then(|text| datetime::span(text, 0)).map(|span| span.low),
+            if_modified_since: request
+                .text("ifModifiedSince")
+                .and_then(|text| datetime::span(text, 0))
+                .map(|span| span.low),
             if_none_exist: text("ifNoneExist"),
         };
         Ok(Self { index, full_url: entry.text("fullUrl").map(str::to_owned), link, resource, conditions })

@@ -17,7 +17,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Node<'_>, Rejection> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Rejection::invalid("the body is empty; a FHIR resource in JSON is expected"));
     }
-    json::parse(body).map_err(|error| Rejection::bad_request(vec![Issue::error(IssueCode::Structure, error.to_string())]))
+    json::parse(body)
+        .map_err(|error| Rejection::bad_request(vec![Issue::error(IssueCode::Structure, error.to_string())]))
 }
 
 /// The number of a resource type, or 404 with what would be right.
@@ -32,7 +33,11 @@ pub(super) fn check_id(id: &str) -> Result<(), Rejection> {
     if is_id(id) {
         Ok(())
     } else {
-        Err(Rejection::new(400, IssueCode::Value, format!("{id:?} is not a FHIR id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.'")))
+        Err(Rejection::new(
+            400,
+            IssueCode::Value,
+            format!("{id:?} is not a FHIR id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.'"),
+        ))
     }
 }
 
@@ -58,7 +63,8 @@ impl Engine {
         let text = text.trim().trim_start_matches('?');
         // Some clients send the type with it: "Patient?identifier=…".
         let text = text.split_once('?').map_or(text, |(_, criteria)| criteria);
-        let query = parse_query(type_number, &decode_pairs(text), &self.parse_options(false)).map_err(Rejection::bad_request)?;
+        let query = parse_query(type_number, &decode_pairs(text), &self.parse_options(false))
+            .map_err(Rejection::bad_request)?;
         let selects = query.conditions.iter().any(|condition| !matches!(condition, Condition::Missing { .. }));
         if !selects {
             return Err(Rejection::new(
@@ -109,7 +115,11 @@ mod tests {
     fn criteria_are_percent_decoded() {
         assert_eq!(
             decode_pairs("identifier=http%3A%2F%2Fx%7C1&name=%E5%B1%B1+a&x"),
-            [("identifier".to_owned(), "http://x|1".to_owned()), ("name".to_owned(), "山 a".to_owned()), ("x".to_owned(), String::new())]
+            [
+                ("identifier".to_owned(), "http://x|1".to_owned()),
+                ("name".to_owned(), "山 a".to_owned()),
+                ("x".to_owned(), String::new())
+            ]
         );
         assert_eq!(decode("100%"), "100%");
     }

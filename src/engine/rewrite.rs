@@ -169,7 +169,9 @@ impl Walk<'_> {
         let mut out = String::new();
         let mut rest = text;
         let mut changed = false;
-        while let Some(start) = rest.find("href=").map(|place| place + 5).into_iter().chain(rest.find("src=").map(|place| place + 4)).min() {
+        while let Some(start) =
+            rest.find("href=").map(|place| place + 5).into_iter().chain(rest.find("src=").map(|place| place + 4)).min()
+        {
             let (before, after) = rest.split_at(start);
             out.push_str(before);
             rest = after;

@@ -47,9 +47,16 @@ impl Engine {
     ///
     /// # Errors
     /// 404 unknown, 410 when that version is the deletion.
-    pub async fn vread(&self, type_name: &str, id: &str, version: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
+    pub async fn vread(
+        &self,
+        type_name: &str,
+        id: &str,
+        version: &str,
+        conditions: Preconditions,
+    ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
-        let unknown = || Rejection::new(404, IssueCode::NotFound, format!("{type_name}/{id} has no version {version:?}"));
+        let unknown =
+            || Rejection::new(404, IssueCode::NotFound, format!("{type_name}/{id} has no version {version:?}"));
         let wanted: i64 = version.parse().map_err(|_| unknown())?;
         let owned = id.to_owned();
         let found = self.blocking(move |engine| Ok(engine.store.version(number, &owned, wanted)?)).await?;
@@ -83,7 +90,13 @@ impl Engine {
     ///
     /// # Errors
     /// 400 for wrong content or an id that differs, 412 when a precondition fails.
-    pub async fn update(&self, type_name: &str, id: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
+    pub async fn update(
+        &self,
+        type_name: &str,
+        id: &str,
+        body: Bytes,
+        conditions: Preconditions,
+    ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
         check_id(id)?;
         let prepared = self.prepare_body(type_name, body, Some(id.to_owned())).await?;
@@ -101,14 +114,21 @@ impl Engine {
     ///
     /// # Errors
     /// As update; 412 when several match, 400 or 409 when the body's id contradicts the match.
-    pub async fn conditional_update(&self, type_name: &str, criteria: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
+    pub async fn conditional_update(
+        &self,
+        type_name: &str,
+        criteria: &str,
+        body: Bytes,
+        conditions: Preconditions,
+    ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
         let query = self.criteria(number, criteria)?;
         let (prepared, own_id) = self.prepare_conditional(type_name, body).await?;
         self.store
             .write(move |transaction| {
                 let found = only_match(transaction, &query)?;
-                let (id, fresh) = conditional_id(transaction, number, found.as_ref().map(|found| found.0.as_str()), own_id)?;
+                let (id, fresh) =
+                    conditional_id(transaction, number, found.as_ref().map(|found| found.0.as_str()), own_id)?;
                 conditions.check_write(found.as_ref().map(|found| &found.1), false)?;
                 let prepared = Prepared { id, ..prepared };
                 if fresh {
@@ -150,7 +170,9 @@ impl Engine {
         self.store
             .write(move |transaction| match only_match(transaction, &query)? {
                 Some((id, _)) => delete(transaction, number, &type_name, &id),
-                None => Ok(Answer::outcome(200, number, "", Issue::information("no resource matched; nothing was deleted"))),
+                None => {
+                    Ok(Answer::outcome(200, number, "", Issue::information("no resource matched; nothing was deleted")))
+                }
             })
             .await
     }
@@ -167,7 +189,12 @@ impl Engine {
     ///
     /// # Errors
     /// 400 for what cannot be searched.
-    pub async fn search(&self, type_name: &str, pairs: Vec<(String, String)>, lenient: bool) -> Result<Searched, Rejection> {
+    pub async fn search(
+        &self,
+        type_name: &str,
+        pairs: Vec<(String, String)>,
+        lenient: bool,
+    ) -> Result<Searched, Rejection> {
         let number = type_number(type_name)?;
         let query = parse_query(number, &pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?;
         let (count, with_total) = self.page_shape(&query);
@@ -183,7 +210,11 @@ impl Engine {
     /// Page size and whether the total is counted.
     pub(super) fn page_shape(&self, query: &Query) -> (u32, bool) {
         let only_count = query.summary == Summary::Count || query.count == Some(0);
-        let count = if only_count { 0 } else { query.count.unwrap_or(self.settings.default_count).min(self.settings.max_count) };
+        let count = if only_count {
+            0
+        } else {
+            query.count.unwrap_or(self.settings.default_count).min(self.settings.max_count)
+        };
         (count, only_count || query.total != Total::None)
     }
 
@@ -224,15 +255,29 @@ pub(super) fn same_id(resource: &Node<'_>, id: &str) -> Result<(), Rejection> {
     match resource.text("id") {
         Some(own) if own == id => Ok(()),
         Some(own) => Err(Rejection::bad_request(vec![
-            Issue::error(IssueCode::Invalid, format!("the id in the body is {own:?} but the URL says {id:?}; they must be equal")).at("id"),
+            Issue::error(
+                IssueCode::Invalid,
+                format!("the id in the body is {own:?} but the URL says {id:?}; they must be equal"),
+            )
+            .at("id"),
         ])),
         None => Err(Rejection::bad_request(vec![
-            Issue::error(IssueCode::Required, format!("the body has no id; an update needs \"id\": {id:?} as in the URL")).at("id"),
+            Issue::error(
+                IssueCode::Required,
+                format!("the body has no id; an update needs \"id\": {id:?} as in the URL"),
+            )
+            .at("id"),
         ])),
     }
 }
 
-pub(super) fn read_answer(type_name: &str, number: u8, id: &str, version: Option<Version>, conditions: &Preconditions) -> Result<Answer, Rejection> {
+pub(super) fn read_answer(
+    type_name: &str,
+    number: u8,
+    id: &str,
+    version: Option<Version>,
+    conditions: &Preconditions,
+) -> Result<Answer, Rejection> {
     let version = version.ok_or_else(|| Rejection::not_found(type_name, id))?;
     if version.is_deleted() {
         return Err(Rejection::gone(type_name, id));
@@ -245,7 +290,10 @@ pub(super) fn read_answer(type_name: &str, number: u8, id: &str, version: Option
 }
 
 /// The one resource that meets the criteria; 412 when there are several.
-pub(super) fn only_match(transaction: &mut WriteTransaction<'_>, query: &Query) -> Result<Option<(String, Version)>, Rejection> {
+pub(super) fn only_match(
+    transaction: &mut WriteTransaction<'_>,
+    query: &Query,
+) -> Result<Option<(String, Version)>, Rejection> {
     let mut found = transaction.search(query, 2)?;
     if found.len() > 1 {
         return Err(several());
@@ -254,7 +302,10 @@ pub(super) fn only_match(transaction: &mut WriteTransaction<'_>, query: &Query) 
 }
 
 pub(super) fn several() -> Rejection {
-    Rejection::precondition(IssueCode::MultipleMatches, "the criteria match more than one resource; make them more specific")
+    Rejection::precondition(
+        IssueCode::MultipleMatches,
+        "the criteria match more than one resource; make them more specific",
+    )
 }
 
 /// FHIR R4 http.html#cond-update: which id a conditional update writes, and whether this server
@@ -267,7 +318,8 @@ pub(super) fn conditional_id(
 ) -> Result<(String, bool), Rejection> {
     match (found, own_id) {
         (Some(found), Some(own)) if found != own => Err(Rejection::bad_request(vec![
-            Issue::error(IssueCode::Invalid, format!("the criteria match {found:?} but the body has the id {own:?}")).at("id"),
+            Issue::error(IssueCode::Invalid, format!("the criteria match {found:?} but the body has the id {own:?}"))
+                .at("id"),
         ])),
         (Some(found), _) => Ok((found.to_owned(), false)),
         (None, Some(own)) => {
@@ -292,13 +344,23 @@ pub(super) fn put(transaction: &mut WriteTransaction<'_>, prepared: Prepared) ->
     Ok(Answer { located: true, ..Answer::of(status, number, &id, &version) })
 }
 
-pub(super) fn delete(transaction: &mut WriteTransaction<'_>, number: u8, type_name: &str, id: &str) -> Result<Answer, Rejection> {
+pub(super) fn delete(
+    transaction: &mut WriteTransaction<'_>,
+    number: u8,
+    type_name: &str,
+    id: &str,
+) -> Result<Answer, Rejection> {
     Ok(match transaction.delete(number, id)? {
         Some(version) => Answer {
             version: Some(version.version),
             updated: Some(version.updated),
             ..Answer::outcome(200, number, id, Issue::information(format!("{type_name}/{id} was deleted")))
         },
-        None => Answer::outcome(200, number, id, Issue::information(format!("{type_name}/{id} is not here; nothing was deleted"))),
+        None => Answer::outcome(
+            200,
+            number,
+            id,
+            Issue::information(format!("{type_name}/{id} is not here; nothing was deleted")),
+        ),
     })
 }

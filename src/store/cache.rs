@@ -60,7 +60,9 @@ impl VersionCache {
     }
 
     fn generation(&self, type_number: u8, id: &str) -> &Mutex<u64> {
-        let hash = id.bytes().fold(usize::from(type_number), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        let hash = id
+            .bytes()
+            .fold(usize::from(type_number), |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
         &self.generations[hash % SHARDS]
     }
 

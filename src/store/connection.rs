@@ -35,14 +35,19 @@ impl Database {
     pub fn parse(url: &str) -> Result<Self, String> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() || path == ":memory:" {
-                return Err("the database needs a file: sqlite://renraku.db or sqlite:///var/lib/renraku/renraku.db".to_owned());
+                return Err(
+                    "the database needs a file: sqlite://renraku.db or sqlite:///var/lib/renraku/renraku.db".to_owned()
+                );
             }
             return Ok(Self::Sqlite(path.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Self::Postgres(url.to_owned()));
         }
-        Err(format!("unknown database {:?}: use sqlite://FILE or postgres://USER@HOST/DATABASE", url.split(':').next().unwrap_or_default()))
+        Err(format!(
+            "unknown database {:?}: use sqlite://FILE or postgres://USER@HOST/DATABASE",
+            url.split(':').next().unwrap_or_default()
+        ))
     }
 
     /// Whether it is PostgreSQL.
@@ -91,7 +96,9 @@ impl Connection {
             }
             Database::Postgres(url) => {
                 let mut connection = PgConnection::establish(url).map_err(StoreError::connect)?;
-                connection.batch_execute("SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET client_min_messages = warning;")?;
+                connection.batch_execute(
+                    "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET client_min_messages = warning;",
+                )?;
                 if role == Role::Reader {
                     connection.batch_execute("SET default_transaction_read_only = on")?;
                 }
@@ -122,8 +129,8 @@ impl Connection {
     /// What the database says.
     pub fn execute(&mut self, statement: &Statement) -> Result<usize, StoreError> {
         Ok(match self {
-            Self::Sqlite(connection) => statement.execute(&mut **connection)?,
-            Self::Postgres(connection) => statement.execute(&mut **connection)?,
+            Self::Sqlite(connection) => RunQueryDsl::execute(statement, &mut **connection)?,
+            Self::Postgres(connection) => RunQueryDsl::execute(statement, &mut **connection)?,
         })
     }
 
@@ -325,4 +332,4 @@ impl Query for Statement {
     type SqlType = Untyped;
 }
 
-impl<Conn> RunQueryDsl<Conn> for Statement {}
+impl<Conn> RunQueryDsl<Conn> for &Statement {}

@@ -88,7 +88,11 @@ fn versions(query: &HistoryQuery) -> Statement {
                 } else {
                     "coalesce((SELECT n.updated FROM version n WHERE n.key = v.key AND n.version = v.version + 1), r.updated) AS until FROM resource r JOIN version v ON v.key = r.key"
                 });
-                statement.sql(" WHERE r.state <> 0 AND r.type = ").bind(i64::from(*type_number)).sql(" AND r.id = ").bind(id.as_str());
+                statement
+                    .sql(" WHERE r.state <> 0 AND r.type = ")
+                    .bind(i64::from(*type_number))
+                    .sql(" AND r.id = ")
+                    .bind(id.as_str());
             }
         }
         scope => {
@@ -115,7 +119,9 @@ fn restrict(statement: &mut Statement, query: &HistoryQuery) {
 
 /// One page, newest first; one more than asked when there is another page.
 pub(super) fn page(connection: &mut Connection, query: &HistoryQuery) -> Result<Vec<Change>, StoreError> {
-    let mut statement = Statement::new("SELECT h.position, h.key, h.id, h.version, h.updated, h.method, h.body, CAST(h.compressed AS BIGINT) AS compressed FROM (");
+    let mut statement = Statement::new(
+        "SELECT h.position, h.key, h.id, h.version, h.updated, h.method, h.body, CAST(h.compressed AS BIGINT) AS compressed FROM (",
+    );
     statement.append(versions(query)).sql(") h");
     restrict(&mut statement, query);
     if let Some(before) = query.before {
@@ -146,7 +152,12 @@ pub(super) fn total(connection: &mut Connection, query: &HistoryQuery) -> Result
 }
 
 /// One past version by its number.
-pub(super) fn version(connection: &mut Connection, type_number: u8, id: &str, version: i64) -> Result<Option<Version>, StoreError> {
+pub(super) fn version(
+    connection: &mut Connection,
+    type_number: u8,
+    id: &str,
+    version: i64,
+) -> Result<Option<Version>, StoreError> {
     let query = HistoryQuery {
         scope: HistoryScope::Instance(type_number, id.to_owned()),
         since: None,
@@ -154,13 +165,18 @@ pub(super) fn version(connection: &mut Connection, type_number: u8, id: &str, ve
         count: 1,
         before: Some(version.saturating_add(1)),
     };
-    Ok(page(connection, &query)?.into_iter().next().map(|change| change.version).filter(|found| found.version == version))
+    Ok(page(connection, &query)?
+        .into_iter()
+        .next()
+        .map(|change| change.version)
+        .filter(|found| found.version == version))
 }
 
 impl Record {
     fn change(self) -> Result<Change, StoreError> {
         let body = if self.compressed == 1 && !self.body.is_empty() {
-            zstd::stream::decode_all(self.body.as_slice()).map_err(|error| StoreError::Database(format!("a past version is damaged: {error}")))?
+            zstd::stream::decode_all(self.body.as_slice())
+                .map_err(|error| StoreError::Database(format!("a past version is damaged: {error}")))?
         } else {
             self.body
         };

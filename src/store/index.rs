@@ -59,10 +59,7 @@ const TABLES: [Table; 8] = [
     Table { name: "quantity", columns: &["parameter", "low", "high", "code", "system", "key"] },
     Table { name: "reference", columns: &["parameter", "target", "key"] },
     Table { name: "uri", columns: &["parameter", "uri", "version", "key"] },
-    Table {
-        name: "composite",
-        columns: &["parameter", "code", "system", "text", "text_system", "low", "high", "key"],
-    },
+    Table { name: "composite", columns: &["parameter", "code", "system", "text", "text_system", "low", "high", "key"] },
 ];
 
 /// Rows to add and to remove, a list a table.
@@ -269,7 +266,12 @@ fn resolve_references(
     if transaction.memory.keys.len() > limit {
         transaction.memory.keys.clear();
     }
-    let references = transaction.touched.values().map(|touched| &touched.rows).chain(old_rows.values()).flat_map(|rows| &rows.references);
+    let references = transaction
+        .touched
+        .values()
+        .map(|touched| &touched.rows)
+        .chain(old_rows.values())
+        .flat_map(|rows| &rows.references);
     let citizens = transaction.touched.values().flat_map(|touched| &touched.notebook.entries);
     let patient = patient_number();
     let names = references
@@ -342,7 +344,12 @@ fn write_resources(transaction: &mut WriteTransaction<'_>, placeholders: Rows) -
             ]);
         } else {
             let mut statement = Statement::new("UPDATE resource SET version = ");
-            statement.bind(head.version).sql(", updated = ").bind(head.updated).sql(", method = ").bind(head.method as i64);
+            statement
+                .bind(head.version)
+                .sql(", updated = ")
+                .bind(head.updated)
+                .sql(", method = ")
+                .bind(head.method as i64);
             statement.sql(", state = ").bind(head.state).sql(", body = ").bind(Value::Bytes(head.body.clone()));
             statement.sql(" WHERE key = ").bind(head.key);
             transaction.connection.execute(&statement)?;
@@ -425,7 +432,8 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
             transaction.connection.execute(&statement)?;
         }
     }
-    let columns = ["key", "name", "kana", "birth_date", "gender", "address", "notebook_id", "hospital_id", "insured_id"];
+    let columns =
+        ["key", "name", "kana", "birth_date", "gender", "address", "notebook_id", "hospital_id", "insured_id"];
     insert_strict(transaction.connection, "notebook_citizen", &columns, citizens)?;
     let columns =
         ["key", "ordinal", "citizen", "category", "low", "high", "date_text", "title", "detail", "status", "labels"];
@@ -459,7 +467,13 @@ fn insert_strict(connection: &mut Connection, table: &str, columns: &[&str], row
     insert_rows(connection, table, columns, rows, "")
 }
 
-fn insert_rows(connection: &mut Connection, table: &str, columns: &[&str], rows: Rows, end: &str) -> Result<(), StoreError> {
+fn insert_rows(
+    connection: &mut Connection,
+    table: &str,
+    columns: &[&str],
+    rows: Rows,
+    end: &str,
+) -> Result<(), StoreError> {
     let mut rows = rows.into_iter();
     for size in CHUNKS {
         while rows.len() >= size {

@@ -129,9 +129,18 @@ impl CitizenRecord {
 }
 
 /// The citizen with a Patient id: key, id and row.
-pub(super) fn citizen(connection: &mut Connection, patient_number: u8, id: &str) -> Result<Option<(i64, CitizenRow)>, StoreError> {
+pub(super) fn citizen(
+    connection: &mut Connection,
+    patient_number: u8,
+    id: &str,
+) -> Result<Option<(i64, CitizenRow)>, StoreError> {
     let mut statement = Statement::new(CITIZEN);
-    statement.sql("WHERE r.type = ").bind(i64::from(patient_number)).sql(" AND r.id = ").bind(id).sql(" AND r.state = 1");
+    statement
+        .sql("WHERE r.type = ")
+        .bind(i64::from(patient_number))
+        .sql(" AND r.id = ")
+        .bind(id)
+        .sql(" AND r.state = 1");
     let found: Vec<CitizenRecord> = connection.load(&statement)?;
     Ok(found.into_iter().next().map(|record| {
         let (key, _, row) = record.split();
@@ -140,7 +149,11 @@ pub(super) fn citizen(connection: &mut Connection, patient_number: u8, id: &str)
 }
 
 /// Citizens by key, after `after`.
-pub(super) fn citizens(connection: &mut Connection, after: i64, count: u32) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
+pub(super) fn citizens(
+    connection: &mut Connection,
+    after: i64,
+    count: u32,
+) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
     let mut statement = Statement::new(CITIZEN);
     statement.sql("WHERE c.key > ").bind(after).sql(" ORDER BY c.key LIMIT ").bind(i64::from(count));
     let found: Vec<CitizenRecord> = connection.load(&statement)?;
@@ -190,7 +203,14 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
         statement.sql(" AND e.low <= ").bind(to);
     }
     if let Some((low, key, ordinal)) = query.after {
-        statement.sql(" AND (e.low, e.key, e.ordinal) < (").bind(low).sql(", ").bind(key).sql(", ").bind(ordinal).sql(")");
+        statement
+            .sql(" AND (e.low, e.key, e.ordinal) < (")
+            .bind(low)
+            .sql(", ")
+            .bind(key)
+            .sql(", ")
+            .bind(ordinal)
+            .sql(")");
     }
     statement.sql(" ORDER BY e.low DESC, e.key DESC, e.ordinal DESC LIMIT ").bind(i64::from(query.count));
     let found: Vec<EntryRecord> = connection.load(&statement)?;
@@ -198,7 +218,9 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
     Ok(found
         .into_iter()
         .map(|record| TimelineEntry {
-            resource_type: definitions.resource_by_number(type_of_key(record.key)).map_or("", |found| found.name.as_str()),
+            resource_type: definitions
+                .resource_by_number(type_of_key(record.key))
+                .map_or("", |found| found.name.as_str()),
             resource_id: record.id,
             key: record.key,
             entry: EntryRow {
@@ -219,8 +241,17 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
 
 /// Values of a citizen row after its key, in the order of the table.
 pub(super) fn citizen_values(row: &CitizenRow) -> Vec<Value> {
-    [&row.name, &row.kana, &row.birth_date, &row.gender, &row.address, &row.notebook_id, &row.hospital_id, &row.insured_id]
-        .into_iter()
-        .map(|text| Value::Text(text.clone()))
-        .collect()
+    [
+        &row.name,
+        &row.kana,
+        &row.birth_date,
+        &row.gender,
+        &row.address,
+        &row.notebook_id,
+        &row.hospital_id,
+        &row.insured_id,
+    ]
+    .into_iter()
+    .map(|text| Value::Text(text.clone()))
+    .collect()
 }

@@ -180,7 +180,14 @@ fn token(statement: &mut Statement, test: &TokenTest, code_column: &str, system_
 
 /// Everything that begins with `start`: a range, so that the tree is used.
 fn starts_with(statement: &mut Statement, column: &str, start: &str) {
-    statement.sql(column).sql(" >= ").bind(start).sql(" AND ").sql(column).sql(" < ").bind(format!("{start}\u{10ffff}"));
+    statement
+        .sql(column)
+        .sql(" >= ")
+        .bind(start)
+        .sql(" AND ")
+        .sql(column)
+        .sql(" < ")
+        .bind(format!("{start}\u{10ffff}"));
 }
 
 fn string(statement: &mut Statement, test: &StringTest) {
@@ -244,21 +251,38 @@ fn range(statement: &mut Statement, test: &NumberTest, low: &str, high: &str) {
     let bytes = |bytes: &Vec<u8>| Value::Bytes(bytes.clone().into());
     match test.prefix {
         Prefix::Eq => {
-            statement.sql(low).sql(" >= ").bind(bytes(&test.low)).sql(" AND ").sql(low).sql(" < ").bind(bytes(&test.high));
+            statement
+                .sql(low)
+                .sql(" >= ")
+                .bind(bytes(&test.low))
+                .sql(" AND ")
+                .sql(low)
+                .sql(" < ")
+                .bind(bytes(&test.high));
             statement.sql(" AND ").sql(high).sql(" < ").bind(bytes(&test.high))
         }
-        Prefix::Ne => {
-            statement.sql(low).sql(" < ").bind(bytes(&test.low)).sql(" OR ").sql(high).sql(" >= ").bind(bytes(&test.high))
-        }
+        Prefix::Ne => statement
+            .sql(low)
+            .sql(" < ")
+            .bind(bytes(&test.low))
+            .sql(" OR ")
+            .sql(high)
+            .sql(" >= ")
+            .bind(bytes(&test.high)),
         Prefix::Gt => statement.sql(high).sql(" > ").bind(bytes(&test.exact)),
         Prefix::Lt => statement.sql(low).sql(" < ").bind(bytes(&test.exact)),
         Prefix::Ge => statement.sql(high).sql(" >= ").bind(bytes(&test.exact)),
         Prefix::Le => statement.sql(low).sql(" <= ").bind(bytes(&test.exact)),
         Prefix::Sa => statement.sql(low).sql(" > ").bind(bytes(&test.exact)),
         Prefix::Eb => statement.sql(high).sql(" < ").bind(bytes(&test.exact)),
-        Prefix::Ap => {
-            statement.sql(low).sql(" <= ").bind(bytes(&test.high)).sql(" AND ").sql(high).sql(" >= ").bind(bytes(&test.low))
-        }
+        Prefix::Ap => statement
+            .sql(low)
+            .sql(" <= ")
+            .bind(bytes(&test.high))
+            .sql(" AND ")
+            .sql(high)
+            .sql(" >= ")
+            .bind(bytes(&test.low)),
     };
 }
 
@@ -341,7 +365,12 @@ pub(super) enum SortValue {
 pub(super) fn sort_column(place: usize, by: SortBy, descending: bool, postgres: bool) -> SortColumn {
     let (parameter, kind) = match by {
         SortBy::Id => {
-            return SortColumn { expression: "r.id".to_owned(), as_text: "r.id".to_owned(), join: None, kind: SortValue::Text };
+            return SortColumn {
+                expression: "r.id".to_owned(),
+                as_text: "r.id".to_owned(),
+                join: None,
+                kind: SortValue::Text,
+            };
         }
         SortBy::LastUpdated => {
             return SortColumn {
@@ -370,7 +399,8 @@ pub(super) fn sort_column(place: usize, by: SortBy, descending: bool, postgres: 
         }
         _ => format!("{}({column})", if descending { "max" } else { "min" }),
     };
-    let mut join = Statement::new(&format!(" LEFT JOIN (SELECT key, {pick} AS v FROM {} WHERE parameter = ", table_of(kind)));
+    let mut join =
+        Statement::new(&format!(" LEFT JOIN (SELECT key, {pick} AS v FROM {} WHERE parameter = ", table_of(kind)));
     join.bind(i64::from(parameter)).sql(&format!(" GROUP BY key) s{place} ON s{place}.key = r.key"));
     let expression = format!("s{place}.v");
     let as_text = match (value, postgres) {

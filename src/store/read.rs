@@ -159,7 +159,8 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub fn history(&self, query: &HistoryQuery) -> Result<(Vec<Change>, i64), StoreError> {
-        self.reader()?.snapshot(|connection| Ok((history::page(connection, query)?, history::total(connection, query)?)))
+        self.reader()?
+            .snapshot(|connection| Ok((history::page(connection, query)?, history::total(connection, query)?)))
     }
 
     /// A page of a search. Blocks.
@@ -210,7 +211,10 @@ impl Store {
     ///
     /// # Errors
     /// What `work` says, or [`StoreError::Busy`], or what the database says.
-    pub async fn write<T, E>(&self, work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -221,21 +225,35 @@ impl Store {
     }
 
     /// Like [`Self::write`] for threads that may block; waits for room in the queue.
-    /// The answer comes through the returned function, so that several can be under way.
+    /// Several can be under way.
     ///
     /// # Errors
     /// When the writer has stopped.
     pub fn write_blocking<T, E>(
         &self,
         work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<impl FnOnce() -> Result<T, E> + use<T, E>, StoreError>
+    ) -> Result<Pending<T, E>, StoreError>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (job, answer) = WorkJob::new(work);
         self.writer.push(Box::new(job))?;
-        Ok(move || answer.blocking_recv().unwrap_or_else(|_| Err(stopped().into())))
+        Ok(Pending(answer))
+    }
+}
+
+/// A write that is under way.
+#[derive(Debug)]
+pub struct Pending<T, E>(oneshot::Receiver<Result<T, E>>);
+
+impl<T, E: From<StoreError>> Pending<T, E> {
+    /// Waits until the write is durable.
+    ///
+    /// # Errors
+    /// What the work said, or what the database says.
+    pub fn wait(self) -> Result<T, E> {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(stopped().into()))
     }
 }
 
@@ -246,7 +264,12 @@ impl WriteTransaction<'_> {
     /// What the database says.
     pub fn set_import_position(&mut self, source: &str, position: i64) -> Result<(), StoreError> {
         let mut statement = Statement::new("INSERT INTO import_progress (source, position, finished) VALUES (");
-        statement.bind(source).sql(", ").bind(position).sql(", 0) ON CONFLICT (source) DO UPDATE SET position = ").bind(position);
+        statement
+            .bind(source)
+            .sql(", ")
+            .bind(position)
+            .sql(", 0) ON CONFLICT (source) DO UPDATE SET position = ")
+            .bind(position);
         self.connection.execute(&statement)?;
         Ok(())
     }
@@ -268,7 +291,10 @@ fn own(path: &std::path::Path) -> Result<File, StoreError> {
         .open(&lock)
         .map_err(|error| StoreError::Unavailable(format!("{}: {error}", lock.display())))?;
     file.try_lock().map_err(|_| {
-        StoreError::Unavailable(format!("{} is in use by another renraku process; stop it first or use its HTTP API", path.display()))
+        StoreError::Unavailable(format!(
+            "{} is in use by another renraku process; stop it first or use its HTTP API",
+            path.display()
+        ))
     })?;
     Ok(file)
 }
@@ -295,8 +321,10 @@ where
     fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> bool {
         let Some(work) = self.work.take() else { return false };
         // A panic is a defect; it must not take the writer, and with it all later writes, along.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(transaction)))
-            .unwrap_or_else(|_| Err(StoreError::Database("an internal error was caught; nothing was stored".to_owned()).into()));
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(transaction))).unwrap_or_else(|_| {
+                Err(StoreError::Database("an internal error was caught; nothing was stored".to_owned()).into())
+            });
         let succeeded = result.is_ok();
         self.result = Some(result);
         succeeded

@@ -16,7 +16,7 @@ use crate::search::query::{Condition, Include, Query, SortKey, Test};
 /// Most resources that includes may add to a page.
 const MOST_INCLUDED: usize = 1000;
 /// Most sort keys.
-pub const MOST_SORT_KEYS: usize = 4;
+pub(super) const MOST_SORT_KEYS: usize = 4;
 
 /// A resource that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,9 +112,15 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
-    pairs.remainder().is_empty().then(|| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+    pairs
+        .remainder()
+        .is_empty()
+        .then(|| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
 impl Cursor {
@@ -158,32 +164,37 @@ pub(super) fn page_within(
     with_total: bool,
     options: &ExtractOptions,
 ) -> Result<SearchPage, StoreError> {
-        let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
-        let mut page = SearchPage::default();
-        if with_total {
-            page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
-                Some(total) => Some(total),
-                None => Some(total(connection, query)?),
-            };
+    let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
+    let mut page = SearchPage::default();
+    if with_total {
+        page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
+            Some(total) => Some(total),
+            None => Some(total(connection, query)?),
+        };
+    }
+    if count == 0 {
+        return Ok(page);
+    }
+    let mut rows = rows(connection, query, count, cursor.as_ref())?;
+    if rows.len() > count as usize {
+        rows.truncate(count as usize);
+        if let Some(last) = rows.last() {
+            let mut s = vec![last.s0.clone(), last.s1.clone(), last.s2.clone(), last.s3.clone()];
+            s.truncate(query.sort.len());
+            page.next = Some(Cursor { s, k: last.record.key, t: page.total }.write());
         }
-        if count == 0 {
-            return Ok(page);
-        }
-        let mut rows = rows(connection, query, count, cursor.as_ref())?;
-        if rows.len() > count as usize {
-            rows.truncate(count as usize);
-            if let Some(last) = rows.last() {
-                let mut s = vec![last.s0.clone(), last.s1.clone(), last.s2.clone(), last.s3.clone()];
-                s.truncate(query.sort.len());
-                page.next = Some(Cursor { s, k: last.record.key, t: page.total }.write());
-            }
-        }
-        page.matches = rows.into_iter().map(|row| row.record.found()).collect();
-        include(connection, query, &mut page, options)?;
-        Ok(page)
+    }
+    page.matches = rows.into_iter().map(|row| row.record.found()).collect();
+    include(connection, query, &mut page, options)?;
+    Ok(page)
 }
 
-fn rows(connection: &mut Connection, query: &Query, count: u32, cursor: Option<&Cursor>) -> Result<Vec<SortRecord>, StoreError> {
+fn rows(
+    connection: &mut Connection,
+    query: &Query,
+    count: u32,
+    cursor: Option<&Cursor>,
+) -> Result<Vec<SortRecord>, StoreError> {
     let postgres = connection.is_postgres();
     let sort: Vec<(&SortKey, SortColumn)> = query
         .sort
@@ -241,7 +252,9 @@ fn after(statement: &mut Statement, sort: &[(&SortKey, SortColumn)], cursor: &Cu
         match (sort.get(depth), values.get(depth)) {
             (Some((key, column)), Some(Some(value))) => {
                 let expression = &column.expression;
-                statement.sql(&format!("({expression} {} ", if key.descending { "<" } else { ">" })).bind(value.clone());
+                statement
+                    .sql(&format!("({expression} {} ", if key.descending { "<" } else { ">" }))
+                    .bind(value.clone());
                 statement.sql(&format!(" OR {expression} IS NULL)"))
             }
             (Some(_), _) => statement.sql("1 = 0"),
@@ -331,7 +344,12 @@ fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> 
 }
 
 /// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included.
-fn include(connection: &mut Connection, query: &Query, page: &mut SearchPage, options: &ExtractOptions) -> Result<(), StoreError> {
+fn include(
+    connection: &mut Connection,
+    query: &Query,
+    page: &mut SearchPage,
+    options: &ExtractOptions,
+) -> Result<(), StoreError> {
     if query.includes.is_empty() {
         return Ok(());
     }
@@ -341,7 +359,11 @@ fn include(connection: &mut Connection, query: &Query, page: &mut SearchPage, op
     while !frontier.is_empty() {
         let mut added = Vec::new();
         for include in query.includes.iter().filter(|include| first_round || include.iterate) {
-            let found = if include.reverse { referrers(connection, include, &frontier)? } else { targets(connection, include, &frontier, options)? };
+            let found = if include.reverse {
+                referrers(connection, include, &frontier)?
+            } else {
+                targets(connection, include, &frontier, options)?
+            };
             for resource in found {
                 if page.included.len() + added.len() >= MOST_INCLUDED {
                     page.included_truncated = true;
@@ -366,7 +388,9 @@ fn referrers(connection: &mut Connection, include: &Include, frontier: &[Found])
     let mut all = Vec::new();
     for chunk in targets.chunks(256) {
         let mut statement = Statement::new("SELECT ");
-        statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.key IN (SELECT key FROM reference WHERE parameter IN ");
+        statement
+            .sql(COLUMNS)
+            .sql(" FROM resource r WHERE r.state = 1 AND r.key IN (SELECT key FROM reference WHERE parameter IN ");
         statement.bind_list(include.parameters.iter().map(|number| i64::from(*number)));
         statement.sql(" AND target IN ").bind_list(chunk.iter().copied());
         statement.sql(") ORDER BY r.key LIMIT ").bind(MOST_INCLUDED as i64 + 1).uncached();
@@ -376,7 +400,12 @@ fn referrers(connection: &mut Connection, include: &Include, frontier: &[Found])
 }
 
 /// Resources that one of `frontier` refers to: read off the bodies, which are at hand.
-fn targets(connection: &mut Connection, include: &Include, frontier: &[Found], options: &ExtractOptions) -> Result<Vec<Found>, StoreError> {
+fn targets(
+    connection: &mut Connection,
+    include: &Include,
+    frontier: &[Found],
+    options: &ExtractOptions,
+) -> Result<Vec<Found>, StoreError> {
     let mut wanted: BTreeMap<u8, BTreeSet<String>> = BTreeMap::new();
     for found in frontier.iter().filter(|found| found.type_number == include.source_type) {
         let Ok(resource) = json::parse(&found.version.body) else { continue };

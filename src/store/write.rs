@@ -231,7 +231,8 @@ impl<'a> WriteTransaction<'a> {
         if let Some(known) = self.heads.get(&name) {
             return Ok(known.clone());
         }
-        let mut statement = Statement::new("SELECT key, state, version, updated, method, body FROM resource WHERE type = ");
+        let mut statement =
+            Statement::new("SELECT key, state, version, updated, method, body FROM resource WHERE type = ");
         statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id);
         let head = self.connection.load::<HeadRecord>(&statement)?.into_iter().next().map(|record| Head {
             key: record.key,
@@ -287,7 +288,14 @@ impl<'a> WriteTransaction<'a> {
             None => self.new_key(type_number),
         };
         let version = head.as_ref().map_or(0, |head| head.version) + 1;
-        let next = Head { key, state: STATE_LIVE, version, updated: self.now, method, body: content.render(&id, version, self.now) };
+        let next = Head {
+            key,
+            state: STATE_LIVE,
+            version,
+            updated: self.now,
+            method,
+            body: content.render(&id, version, self.now),
+        };
         let created = head.as_ref().is_none_or(|head| head.state != STATE_LIVE);
         let written = Written { version: next.version(), created, changed: true };
         self.touch(type_number, id, head, next, rows, notebook);
@@ -315,7 +323,15 @@ impl<'a> WriteTransaction<'a> {
         Ok(Some(version))
     }
 
-    fn touch(&mut self, type_number: u8, id: String, before: Option<Head>, next: Head, rows: IndexRows, notebook: NotebookRows) {
+    fn touch(
+        &mut self,
+        type_number: u8,
+        id: String,
+        before: Option<Head>,
+        next: Head,
+        rows: IndexRows,
+        notebook: NotebookRows,
+    ) {
         let key = next.key;
         if let Some(before) = &before
             && before.state != STATE_REFERENCED
@@ -328,7 +344,13 @@ impl<'a> WriteTransaction<'a> {
                 body: before.body.clone(),
             });
         }
-        self.changes.push(ChangeRow { key, version: next.version, type_number, updated: next.updated, method: next.method });
+        self.changes.push(ChangeRow {
+            key,
+            version: next.version,
+            type_number,
+            updated: next.updated,
+            method: next.method,
+        });
         let earlier = self.touched.remove(&key);
         let (is_new, stored_body) = match (&earlier, &before) {
             (Some(earlier), _) => (earlier.is_new, earlier.stored_body.clone()),

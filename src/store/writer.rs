@@ -155,9 +155,7 @@ fn load_memory(connection: &mut Connection, earlier: Option<Memory>) -> Result<M
     );
     let ends = connection.load::<Ends>(&ends)?;
     let ends = ends.first().map_or((0, 0, 0), |ends| (ends.key, ends.seq, ends.updated));
-    let (systems, keys) = earlier.map_or_else(
-        || (FastMap::default(), FastMap::default()),
-        |memory| (memory.systems, memory.keys),
-    );
+    let (systems, keys) =
+        earlier.map_or_else(|| (FastMap::default(), FastMap::default()), |memory| (memory.systems, memory.keys));
     Ok(Memory { next_counter: (ends.0 >> 8) + 1, next_seq: ends.1 + 1, last_updated: ends.2, systems, keys })
 }
