@@ -14,6 +14,7 @@ mod entry;
 mod prepare;
 mod rewrite;
 mod single;
+mod subset;
 
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ pub use answer::{Answer, Payload, Rejection};
 pub use bundle::{BundleAnswer, EntryAnswer, Refusal};
 pub use conditional::Preconditions;
 pub use entry::Link;
+pub use prepare::decode_pairs;
 pub use single::Searched;
+pub use subset::{is_whole, subset};
 
 use crate::search::parse::ParseOptions;
 use crate::store::Store;

@@ -78,7 +78,8 @@ impl Engine {
 }
 
 /// `a=b&c=d` decoded (`application/x-www-form-urlencoded`).
-pub(super) fn decode_pairs(text: &str) -> Vec<(String, String)> {
+#[must_use]
+pub fn decode_pairs(text: &str) -> Vec<(String, String)> {
     text.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {

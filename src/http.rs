@@ -1,0 +1,85 @@
+//! HTTP: routes, negotiation, headers, limits; every refusal is an OperationOutcome.
+//!
+//! May use: `engine`, `operations`, `store` (types only), `r4`, `format`. Must not know: SQL.
+
+mod bundles;
+mod capability;
+mod context;
+mod fhir;
+mod notebook;
+mod respond;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+
+pub use capability::capability_statement;
+
+use crate::engine::Engine;
+
+/// Settings of the HTTP server.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The FHIR base as clients see it (`https://fhir.example/fhir`); by default what the request says.
+    pub base_url: Option<String>,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Worker threads.
+    pub workers: usize,
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            base_url: None,
+            max_body: 50 << 20,
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// What handlers share.
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    settings: HttpSettings,
+}
+
+/// Serves until SIGINT or SIGTERM, then finishes what is under way (30 s at most). `ready` is told
+/// the address once connections are accepted.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAddr)) -> std::io::Result<()> {
+    actix_web::rt::System::new().block_on(async move {
+        let (listen, workers) = (settings.listen, settings.workers.max(1));
+        let shared = web::Data::new(Shared { engine, settings });
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(shared.clone())
+                .service(
+                    web::scope("/fhir")
+                        .default_service(web::to(fhir::handle)),
+                )
+                .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
+                .route("/health", web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }))
+                .default_service(web::to(fhir::nowhere))
+        })
+        .workers(workers)
+        .keep_alive(Duration::from_secs(75))
+        .client_request_timeout(Duration::from_secs(30))
+        .shutdown_timeout(30)
+        .bind(listen)?;
+        let address = server.addrs().first().copied().unwrap_or(listen);
+        let running = server.run();
+        ready(address);
+        running.await
+    })
+}

@@ -1,0 +1,241 @@
+//! What a request asks for beside its path: base URL, format, preferences, conditions, body.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::web::Payload;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::Shared;
+use crate::engine::{Preconditions, Rejection};
+use crate::r4::outcome::IssueCode;
+
+/// Bytes read and thrown away beyond the limit, so that the client gets to read its refusal.
+const DRAIN: usize = 256 << 20;
+
+/// `Prefer: return=…` (FHIR R4 http.html#ops).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Return {
+    #[default]
+    Representation,
+    Minimal,
+    OperationOutcome,
+}
+
+/// Everything of a request but method, path and body.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// FHIR base without a slash at the end.
+    pub(super) base: String,
+    pub(super) pretty: bool,
+    pub(super) prefer_return: Option<Return>,
+    pub(super) lenient: bool,
+    /// Decoded query parameters without `_format` and `_pretty`.
+    pub(super) pairs: Vec<(String, String)>,
+    pub(super) raw_query: String,
+    pub(super) request_id: Option<String>,
+    /// `application/json` instead of `application/fhir+json`, because only that is accepted.
+    pub(super) plain_json: bool,
+    pub(super) is_head: bool,
+}
+
+fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The FHIR base of this server as the client sees it.
+fn base(request: &HttpRequest, shared: &Shared) -> String {
+    if let Some(base) = &shared.settings.base_url {
+        return base.trim_end_matches('/').to_owned();
+    }
+    let trusted = request.peer_addr().is_some_and(|peer| shared.settings.trusted_proxies.contains(&peer.ip()));
+    if trusted {
+        let connection = request.connection_info();
+        return format!("{}://{}/fhir", connection.scheme(), connection.host());
+    }
+    let host = text(request, &header::HOST).or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    format!("http://{}/fhir", host.unwrap_or("localhost"))
+}
+
+impl Context {
+    /// A context for answering when the request itself could not be understood.
+    pub(super) fn fallback(request: &HttpRequest, shared: &Shared) -> Self {
+        Self {
+            base: base(request, shared),
+            pretty: false,
+            prefer_return: None,
+            lenient: false,
+            pairs: Vec::new(),
+            raw_query: String::new(),
+            request_id: text(request, &header::HeaderName::from_static("x-request-id")).map(str::to_owned),
+            plain_json: false,
+            is_head: request.method() == actix_web::http::Method::HEAD,
+        }
+    }
+
+    /// Reads headers and query.
+    pub(super) fn read(request: &HttpRequest, shared: &Shared) -> Result<Self, Rejection> {
+        let mut context = Self::fallback(request, shared);
+        let query = request.query_string();
+        let mut format = None;
+        if !query.is_empty() {
+            query.clone_into(&mut context.raw_query);
+            let mut pairs = crate::engine::decode_pairs(query);
+            pairs.retain(|(name, value)| match name.as_str() {
+                "_format" => {
+                    format = Some(value.clone());
+                    false
+                }
+                "_pretty" => {
+                    context.pretty = value == "true";
+                    false
+                }
+                _ => true,
+            });
+            context.pairs = pairs;
+        }
+        match format {
+            Some(format) => context.accept(&format, true)?,
+            None => {
+                if let Some(accept) = text(request, &header::ACCEPT) {
+                    context.accept(accept, false)?;
+                }
+            }
+        }
+        for value in request.headers().get_all("prefer") {
+            for part in value.to_str().unwrap_or_default().split([',', ';']) {
+                match part.trim() {
+                    "return=minimal" => context.prefer_return = Some(Return::Minimal),
+                    "return=representation" => context.prefer_return = Some(Return::Representation),
+                    "return=OperationOutcome" => context.prefer_return = Some(Return::OperationOutcome),
+                    "handling=lenient" => context.lenient = true,
+                    _ => {}
+                }
+            }
+        }
+        Ok(context)
+    }
+
+    /// FHIR R4 http.html#mime-type: JSON in version 4.0 is what there is; anything else is 406.
+    fn accept(&mut self, accept: &str, is_parameter: bool) -> Result<(), Rejection> {
+        let mut version_wrong = false;
+        let mut plain_only = false;
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let mut refused = false;
+            for parameter in parts {
+                if let Some(version) = parameter.strip_prefix("fhirVersion=") {
+                    let version = version.trim_matches('"');
+                    if !matches!(version, "4.0" | "4.0.1" | "R4") {
+                        refused = true;
+                        version_wrong = true;
+                    }
+                }
+                if matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000") {
+                    refused = true;
+                }
+            }
+            if refused {
+                continue;
+            }
+            // "_format=application/fhir+json" arrives with a blank when "+" is not encoded.
+            match media.as_str() {
+                "application/fhir+json" | "application/fhir json" | "application/json+fhir" | "*/*" | "application/*" | "" => return Ok(()),
+                "json" | "text/json" if is_parameter => return Ok(()),
+                "application/json" => plain_only = true,
+                _ => {}
+            }
+        }
+        if plain_only {
+            self.plain_json = !is_parameter;
+            return Ok(());
+        }
+        let why = if version_wrong { "this server speaks FHIR 4.0 (4.0.1) only" } else { "this server answers in application/fhir+json" };
+        Err(Rejection::new(406, IssueCode::NotSupported, format!("{accept:?} cannot be served; {why}")))
+    }
+}
+
+/// Conditional headers. Malformed dates are ignored as RFC 9110 section 13.1.3 demands.
+pub(super) fn preconditions(request: &HttpRequest) -> Preconditions {
+    let own = |name: header::HeaderName| text(request, &name).map(str::to_owned);
+    let headers = request.headers();
+    let if_none_exist = header::HeaderName::from_static("if-none-exist");
+    if !headers.contains_key(header::IF_MATCH)
+        && !headers.contains_key(header::IF_NONE_MATCH)
+        && !headers.contains_key(header::IF_MODIFIED_SINCE)
+        && !headers.contains_key(&if_none_exist)
+    {
+        return Preconditions::default();
+    }
+    Preconditions {
+        if_match: own(header::IF_MATCH),
+        if_none_match: own(header::IF_NONE_MATCH),
+        if_modified_since: text(request, &header::IF_MODIFIED_SINCE)
+            .and_then(|date| date.parse::<header::HttpDate>().ok())
+            .and_then(|date| std::time::SystemTime::from(date).duration_since(std::time::UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_micros()).ok()),
+        if_none_exist: own(if_none_exist),
+    }
+}
+
+/// Refuses bodies that are not JSON by their own word.
+pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection> {
+    let Some(content_type) = text(request, &header::CONTENT_TYPE) else { return Ok(()) };
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let refuse = |why: &str| Err(Rejection::new(415, IssueCode::NotSupported, format!("Content-Type {content_type:?} is not supported; {why}")));
+    if !matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") {
+        return refuse("send application/fhir+json");
+    }
+    for parameter in parts {
+        let parameter = parameter.to_ascii_lowercase();
+        if let Some(charset) = parameter.strip_prefix("charset=")
+            && !matches!(charset.trim_matches('"'), "utf-8" | "utf8")
+        {
+            return refuse("FHIR is always UTF-8");
+        }
+        if let Some(version) = parameter.strip_prefix("fhirversion=")
+            && !matches!(version.trim_matches('"'), "4.0" | "4.0.1")
+        {
+            return refuse("this server speaks FHIR 4.0 (4.0.1) only");
+        }
+    }
+    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return refuse("compressed bodies are not taken; send it uncompressed");
+    }
+    Ok(())
+}
+
+/// Reads the body up to the limit.
+pub(super) async fn body(payload: &mut Payload, request: &HttpRequest, limit: usize) -> Result<Bytes, Rejection> {
+    let announced = text(request, &header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
+    let mut collected = BytesMut::with_capacity(announced.min(limit));
+    let mut size = 0_usize;
+    let waits_for_leave = text(request, &header::EXPECT).is_some_and(|expect| expect.eq_ignore_ascii_case("100-continue"));
+    if announced > limit && waits_for_leave {
+        return Err(too_large(limit));
+    }
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Rejection::invalid(format!("the body could not be read: {error}")))?;
+        size += chunk.len();
+        if size > limit + DRAIN {
+            break;
+        }
+        if size <= limit {
+            collected.extend_from_slice(&chunk);
+        }
+    }
+    if size > limit {
+        return Err(too_large(limit));
+    }
+    Ok(collected.freeze())
+}
+
+fn too_large(limit: usize) -> Rejection {
+    Rejection::new(
+        413,
+        IssueCode::TooLong,
+        format!("the body is larger than {} MiB, the limit of this server; send less at once, or load files with `renraku import`", limit >> 20),
+    )
+}

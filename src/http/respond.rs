@@ -1,0 +1,100 @@
+//! From the engine's answers to HTTP responses.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
+
+use super::context::{Context, Return};
+use crate::engine::{Answer, Payload, Rejection};
+use crate::format::json;
+use crate::r4::outcome::{Issue, operation_outcome};
+
+/// An HTTP date of µs since 1970 UTC.
+fn http_date(micros: i64) -> header::HttpDate {
+    (UNIX_EPOCH + Duration::from_secs(u64::try_from(micros / 1_000_000).unwrap_or(0))).into()
+}
+
+fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    if let Some(id) = &context.request_id {
+        response.insert_header(("X-Request-Id", id.as_str()));
+    }
+    response
+}
+
+fn content_type(context: &Context) -> &'static str {
+    if context.plain_json { "application/json; charset=utf-8" } else { "application/fhir+json; charset=utf-8" }
+}
+
+/// A response with a JSON body, indented when the client asked for it.
+pub(super) fn json_body(mut response: HttpResponseBuilder, context: &Context, body: Bytes) -> HttpResponse {
+    response.insert_header((header::CONTENT_TYPE, content_type(context)));
+    if context.pretty
+        && let Ok(node) = json::parse(&body)
+    {
+        let mut indented = Vec::with_capacity(body.len() * 2);
+        node.write_pretty(&mut indented, 0);
+        indented.push(b'\n');
+        return response.body(indented);
+    }
+    response.body(body)
+}
+
+/// 200 with a resource that is not stored (a Bundle, the CapabilityStatement).
+pub(super) fn resource(context: &Context, status: u16, body: impl Into<Bytes>) -> HttpResponse {
+    json_body(begin(status, context), context, body.into())
+}
+
+/// An OperationOutcome.
+pub(super) fn outcome(context: &Context, status: u16, issues: &[Issue]) -> HttpResponse {
+    resource(context, status, operation_outcome(issues).to_bytes())
+}
+
+/// A refusal.
+pub(super) fn rejection(context: &Context, rejection: &Rejection) -> HttpResponse {
+    let mut response = begin(rejection.status, context);
+    if let Some(seconds) = rejection.retry_after {
+        response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+    }
+    json_body(response, context, operation_outcome(&rejection.issues).to_bytes().into())
+}
+
+/// 405 with what is allowed.
+pub(super) fn not_allowed(context: &Context, method: &str, allowed: &str) -> HttpResponse {
+    let issue = Issue::error(
+        crate::r4::outcome::IssueCode::NotSupported,
+        format!("{method} is not possible here; allowed: {allowed}"),
+    );
+    let mut response = begin(405, context);
+    response.insert_header((header::ALLOW, allowed));
+    json_body(response, context, operation_outcome(&[issue]).to_bytes().into())
+}
+
+/// An interaction's answer. `is_write` honours `Prefer: return=`.
+pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpResponse {
+    let mut response = begin(answer.status, context);
+    if let Some(version) = answer.version {
+        response.insert_header((header::ETAG, format!("W/\"{version}\"")));
+    }
+    if let Some(updated) = answer.updated {
+        response.insert_header((header::LAST_MODIFIED, http_date(updated)));
+    }
+    if answer.located
+        && let Some(location) = answer.location()
+    {
+        response.insert_header((header::LOCATION, format!("{}/{location}", context.base)));
+    }
+    let wanted = if is_write { context.prefer_return.unwrap_or_default() } else { Return::Representation };
+    match (answer.payload, wanted) {
+        (Payload::Empty, _) => response.finish(),
+        (Payload::Outcome(issues), _) => json_body(response, context, operation_outcome(&issues).to_bytes().into()),
+        (Payload::Resource(_), Return::Minimal) => response.finish(),
+        (Payload::Resource(_), Return::OperationOutcome) => {
+            let word = if answer.status == 201 { "created" } else { "stored" };
+            json_body(response, context, operation_outcome(&[Issue::information(word)]).to_bytes().into())
+        }
+        (Payload::Resource(body), Return::Representation) => json_body(response, context, body),
+    }
+}
