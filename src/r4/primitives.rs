@@ -235,15 +235,13 @@ const fn is_space(byte: u8) -> bool {
 }
 
 fn is_string(text: &str) -> bool {
-    let mut has_content = false;
+    // Without early exits: the compiler makes vector instructions of this.
+    let (mut has_content, mut has_control) = (false, false);
     for byte in text.bytes() {
-        if byte > b' ' {
-            has_content = true;
-        } else if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            return false;
-        }
+        has_content |= byte > b' ';
+        has_control |= byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     }
-    has_content && (text.len() <= MAX_STRING || text.chars().count() <= MAX_STRING)
+    has_content && !has_control && (text.len() <= MAX_STRING || text.chars().count() <= MAX_STRING)
 }
 
 fn is_code(text: &str) -> bool {

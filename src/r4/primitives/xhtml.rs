@@ -195,9 +195,11 @@ fn check_attribute(element: &str, name: &str, value: &str) -> Result<(), String>
     if matches!(name, "href" | "src" | "cite" | "longdesc" | "background") || name.ends_with(":href") {
         // Browsers drop spaces and control characters in the scheme, and resolve references.
         let plain: String = value.chars().filter(|letter| !letter.is_whitespace() && !letter.is_control()).collect();
-        let scheme = plain.split(['/', '?', '#']).next().unwrap_or_default();
-        let is_script = starts(&plain, "javascript:") || starts(&plain, "vbscript:") || starts(&plain, "data:text");
-        if is_script || (scheme.contains('&') && scheme.contains(';')) {
+        // A reference before the path may hide a scheme (`&#106;avascript:`); `&amp;` hides none.
+        let start = plain.split(['/', '?']).next().unwrap_or_default().replace("&amp;", "");
+        let is_hidden = start.contains('&') && !start.starts_with('#');
+        let is_data = starts(&plain, "data:") && !starts(&plain, "data:image/");
+        if is_hidden || is_data || starts(&plain, "javascript:") || starts(&plain, "vbscript:") {
             return Err(format!("must not carry scripts: {name}={:?} of <{element}> is not allowed", shorten(value)));
         }
     }
@@ -312,7 +314,8 @@ mod tests {
             "<p class='a' style=\"x\">a &amp; b &#160; &nbsp;&#xA0;</p><br/><hr />",
             "<!-- note --><a href=\"https://x/?a=1&amp;b=2\">x</a >",
             "<img src=\"#a\" alt=\"\"/>",
-            "<a href=\"Patient/1\">患者</a>",
+            "<a href=\"Patient/1\">患者</a><a href=\"#a&lt;b\">b</a>",
+            "<img src=\"data:image/png;base64,AAAA\" alt=\"a\"/>",
         ] {
             assert_eq!(check(&in_div(content)), Ok(()), "{content}");
         }
@@ -350,6 +353,7 @@ mod tests {
             "<a href=\"javascript:a()\">x</a>",
             "<a href=\" Java\tScript:a()\">x</a>",
             "<a href=\"&#106;avascript:a()\">x</a>",
+            "<a href=\"data:text/html,a\">x</a>",
             "<?php a ?>x",
             "<!DOCTYPE x>x",
         ] {
