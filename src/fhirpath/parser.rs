@@ -290,6 +290,7 @@ mod tests {
 
     /// HL7's FHIRPath cases for R4 parse, save those that are meant to be wrong.
     #[test]
+    #[expect(clippy::print_stdout)]
     fn the_official_cases_parse() {
         let given = std::env::var_os("RENRAKU_SHARED").map(std::path::PathBuf::from);
         let near = ["../shared", "../../shared"];

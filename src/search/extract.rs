@@ -4,6 +4,8 @@
 //! copies only what goes into rows. It never fails: values of a form the standard does not list for
 //! the parameter's kind, and malformed ones, are left out.
 
+use std::borrow::Cow;
+
 use crate::fhirpath::Item;
 use crate::format::json::Node;
 use crate::r4::parameters::ParameterKind;
@@ -124,7 +126,17 @@ fn literal(number: i32, text: &str, is_canonical: bool, rows: &mut IndexRows) {
                 rows.references.push(ReferenceRow { parameter: number, target_type, target_id: id.to_owned() });
             }
         }
-        _ => rows.uris.push(uri_row(number, text, is_canonical)),
+        _ => rows.uris.push(uri_row(number, unversioned(text).as_ref(), is_canonical)),
+    }
+}
+
+/// An absolute reference without `/_history/…`: a search names the resource, not its version.
+pub(super) fn unversioned(text: &str) -> Cow<'_, str> {
+    match Reference::parse(text) {
+        Reference::Absolute { base, resource_type, id, version: Some(_) } => {
+            Cow::Owned(format!("{base}/{resource_type}/{id}"))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::search::fold::exact_hash;
 
 const OPTIONS: ExtractOptions = ExtractOptions { default_offset_seconds: 9 * 3600 };
 
+#[expect(clippy::print_stdout)]
 /// The files the standard publishes as examples, where they are at hand.
 fn examples() -> Vec<(PathBuf, Vec<u8>)> {
     let given = std::env::var_os("RENRAKU_SHARED").map(PathBuf::from);
@@ -50,6 +51,7 @@ fn folded(rows: &IndexRows, parameter: i32) -> Vec<&str> {
 /// Every expression of the standard compiles for every type it applies to, and evaluates on the
 /// standard's examples of that type.
 #[test]
+#[expect(clippy::print_stdout)]
 fn every_search_parameter_of_the_standard_evaluates() {
     let all = definitions();
     let mut evaluated = 0;
@@ -158,7 +160,7 @@ fn quantities_keep_unit_and_ends() {
 fn references_of_each_form() {
     let rows = rows(
         r##"{"resourceType":"Observation","subject":{"reference":"Patient/1","identifier":{"system":"urn:x","value":"A"}},
-        "performer":[{"reference":"#p"},{"reference":"https://x/fhir/Practitioner/2"},{"reference":"Practitioner/3/_history/4"}]}"##,
+        "performer":[{"reference":"#p"},{"reference":"https://x/fhir/Practitioner/2/_history/9"},{"reference":"Practitioner/3/_history/4"}]}"##,
     );
     let local = |code| {
         let parameter = number("Observation", code);
@@ -265,4 +267,14 @@ proptest! {
             let _ = extract(number, &mutate(node, &mut seed), &OPTIONS);
         }
     }
+}
+
+/// A large resource is indexed whole: the budget of an evaluation bounds hostile work, not size.
+#[test]
+fn large_resources_are_indexed_whole() {
+    let components: Vec<String> =
+        (0..20_000).map(|place| format!(r#"{{"code":{{"coding":[{{"code":"c{place}"}}]}}}}"#)).collect();
+    let text = format!(r#"{{"resourceType":"Observation","component":[{}]}}"#, components.join(","));
+    let rows = rows(&text);
+    assert_eq!(token_pairs(&rows, number("Observation", "combo-code")).len(), 20_000);
 }

@@ -3,6 +3,7 @@
 use crate::r4::parameters::ParameterKind;
 use crate::r4::reference::{Reference, is_id, split_canonical};
 use crate::r4::{decimal, definitions};
+use crate::search::extract::unversioned;
 use crate::search::fold::{exact_hash, index_form, key_form};
 use crate::search::query::{
     CompositeSecond, CompositeTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest, TokenTest, UriTest,
@@ -92,6 +93,7 @@ pub(super) fn uri(forms: Forms, text: &str, below: bool) -> UriTest {
 
 fn canonical(text: &str, below: bool) -> UriTest {
     let text = unescape(text);
+    let text = unversioned(&text);
     let (uri, version, _) = split_canonical(&text);
     UriTest { uri: key_form(uri), version: version.map(key_form), below }
 }
