@@ -6,3 +6,4 @@
 pub mod format;
 pub mod r4;
 pub mod search;
+pub mod validation;

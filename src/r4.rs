@@ -3,9 +3,13 @@
 //!
 //! May use: `format`. Must not know: storage, HTTP, the notebook.
 
+pub mod datetime;
+pub mod decimal;
 pub mod definitions;
 pub mod outcome;
 pub mod pack;
 pub mod parameters;
+pub mod primitives;
+pub mod reference;
 
 pub use definitions::{Definitions, Field, Kind, TypeDef, TypeId, definitions};

@@ -1,0 +1,21 @@
+//! Whether content is right: structure first (every way in), then, as configured, bindings,
+//! invariants and profiles.
+//!
+//! May use: `format`, `r4`. Must not know: storage, HTTP, the notebook.
+
+pub mod structure;
+
+/// Reference inputs outside the repository, for tests; `None` (and a line that says so) in a clone
+/// that has none.
+#[cfg(test)]
+#[allow(clippy::print_stderr)]
+pub(crate) fn shared(path: &str) -> Option<std::path::PathBuf> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let configured = std::env::var_os("RENRAKU_SHARED").map(std::path::PathBuf::from);
+    let candidates = configured.into_iter().chain([root.join("../shared"), root.join("../../shared")]);
+    let found = candidates.map(|folder| folder.join(path)).find(|candidate| candidate.exists());
+    if found.is_none() {
+        eprintln!("skipped: no shared {path}");
+    }
+    found
+}
