@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod format;
+pub mod notebook;
 pub mod r4;
 pub mod search;
 pub mod validation;
