@@ -5,6 +5,7 @@
 
 pub mod format;
 pub mod notebook;
+pub mod operations;
 pub mod r4;
 pub mod search;
 pub mod validation;
