@@ -64,12 +64,12 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
-                .service(
-                    web::scope("/fhir")
-                        .default_service(web::to(fhir::handle)),
-                )
+                .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
-                .route("/health", web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }))
+                .route(
+                    "/health",
+                    web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
+                )
                 .default_service(web::to(fhir::nowhere))
         })
         .workers(workers)

@@ -126,6 +126,8 @@ pub struct Answer {
     pub updated: Option<i64>,
     /// Whether Location belongs in the answer.
     pub located: bool,
+    /// A new version was made.
+    pub changed: bool,
     /// The body.
     pub payload: Payload,
 }
@@ -141,6 +143,7 @@ impl Answer {
             version: Some(version.version),
             updated: Some(version.updated),
             located: false,
+            changed: false,
             payload: Payload::Resource(version.body.clone()),
         }
     }
@@ -155,6 +158,7 @@ impl Answer {
             version: None,
             updated: None,
             located: false,
+            changed: false,
             payload: Payload::Outcome(vec![issue]),
         }
     }

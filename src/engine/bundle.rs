@@ -160,14 +160,14 @@ impl Engine {
         bundle: Node<'_>,
         base: &str,
         position: Option<(String, i64)>,
-    ) -> Result<Pending<usize, Refusal>, Rejection> {
+    ) -> Result<Pending<Vec<EntryAnswer>, Refusal>, Rejection> {
         let plan = self.plan(bundle, base)?;
         Ok(self.store.write_blocking(move |transaction| {
-            let count = plan.carry_out(transaction)?.len();
+            let answers = plan.carry_out(transaction)?;
             if let Some((source, position)) = position {
                 transaction.set_import_position(&source, position)?;
             }
-            Ok(count)
+            Ok(answers)
         })?)
     }
 
@@ -568,7 +568,7 @@ fn carry_out_step(
             } else {
                 let id = prepared.id.clone();
                 let written = transaction.put(*prepared, method, true)?;
-                Answer { located: true, ..Answer::of(201, number, &id, &written.version) }
+                Answer { located: true, changed: true, ..Answer::of(201, number, &id, &written.version) }
             }
         }
         Step::Delete { type_name, id: Some(id), conditions } => {

@@ -81,7 +81,7 @@ impl Engine {
                 }
                 let id = prepared.id.clone();
                 let written = transaction.put(prepared, Method::Post, true)?;
-                Ok(Answer { located: true, ..Answer::of(201, number, &id, &written.version) })
+                Ok(Answer { located: true, changed: true, ..Answer::of(201, number, &id, &written.version) })
             })
             .await
     }
@@ -134,7 +134,11 @@ impl Engine {
                 if fresh {
                     let id = prepared.id.clone();
                     let written = transaction.put(prepared, Method::Put, true)?;
-                    return Ok(Answer { located: true, ..Answer::of(201, number, &id, &written.version) });
+                    return Ok(Answer {
+                        located: true,
+                        changed: true,
+                        ..Answer::of(201, number, &id, &written.version)
+                    });
                 }
                 put(transaction, prepared)
             })
@@ -339,9 +343,9 @@ pub(super) fn conditional_id(
 
 pub(super) fn put(transaction: &mut WriteTransaction<'_>, prepared: Prepared) -> Result<Answer, Rejection> {
     let (number, id) = (prepared.type_number, prepared.id.clone());
-    let Written { version, created, .. } = transaction.put(prepared, Method::Put, false)?;
+    let Written { version, created, changed } = transaction.put(prepared, Method::Put, false)?;
     let status = if created { 201 } else { 200 };
-    Ok(Answer { located: true, ..Answer::of(status, number, &id, &version) })
+    Ok(Answer { located: true, changed, ..Answer::of(status, number, &id, &version) })
 }
 
 pub(super) fn delete(
@@ -354,6 +358,7 @@ pub(super) fn delete(
         Some(version) => Answer {
             version: Some(version.version),
             updated: Some(version.updated),
+            changed: true,
             ..Answer::outcome(200, number, id, Issue::information(format!("{type_name}/{id} was deleted")))
         },
         None => Answer::outcome(

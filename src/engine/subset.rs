@@ -79,8 +79,14 @@ mod tests {
     fn each_mode_keeps_its_part_and_what_is_mandatory() {
         assert_eq!(names(Summary::True, &[]), ["resourceType", "id", "status", "code", "valueQuantity", "meta"]);
         assert_eq!(names(Summary::Text, &[]), ["resourceType", "id", "text", "status", "code", "meta"]);
-        assert_eq!(names(Summary::Data, &[]), ["resourceType", "id", "status", "code", "note", "valueQuantity", "meta"]);
+        assert_eq!(
+            names(Summary::Data, &[]),
+            ["resourceType", "id", "status", "code", "note", "valueQuantity", "meta"]
+        );
         assert_eq!(names(Summary::False, &["note"]), ["resourceType", "id", "status", "code", "note", "meta"]);
-        assert_eq!(names(Summary::False, &["value"]), ["resourceType", "id", "status", "code", "valueQuantity", "meta"]);
+        assert_eq!(
+            names(Summary::False, &["value"]),
+            ["resourceType", "id", "status", "code", "valueQuantity", "meta"]
+        );
     }
 }

@@ -14,7 +14,13 @@ use crate::store::{Change, Found};
 /// Writes `{"resourceType":"Bundle",…` up to the entries.
 fn begin(out: &mut Vec<u8>, kind: &str, total: Option<i64>, links: &[(&str, String)]) {
     let now = format_instant(jiff::Timestamp::now().as_microsecond());
-    out.extend_from_slice(format!("{{\"resourceType\":\"Bundle\",\"id\":\"{}\",\"meta\":{{\"lastUpdated\":\"{now}\"}},\"type\":\"{kind}\"", Uuid::now_v7()).as_bytes());
+    out.extend_from_slice(
+        format!(
+            "{{\"resourceType\":\"Bundle\",\"id\":\"{}\",\"meta\":{{\"lastUpdated\":\"{now}\"}},\"type\":\"{kind}\"",
+            Uuid::now_v7()
+        )
+        .as_bytes(),
+    );
     if let Some(total) = total {
         out.extend_from_slice(format!(",\"total\":{total}").as_bytes());
     }
@@ -106,7 +112,9 @@ pub(super) fn searchset(base: &str, searched: &Searched) -> Bytes {
     let mut out = Vec::with_capacity(size + 1024);
     begin(&mut out, "searchset", page.total, &links);
     let mut entries = Entries::new(&mut out);
-    for (found, mode) in page.matches.iter().map(|found| (found, "match")).chain(page.included.iter().map(|found| (found, "include"))) {
+    for (found, mode) in
+        page.matches.iter().map(|found| (found, "match")).chain(page.included.iter().map(|found| (found, "include")))
+    {
         let out = entries.next();
         full_url(out, base, found.type_number, &found.id);
         out.extend_from_slice(b",\"resource\":");
@@ -116,10 +124,18 @@ pub(super) fn searchset(base: &str, searched: &Searched) -> Bytes {
     let mut issues: Vec<Issue> = query
         .ignored
         .iter()
-        .map(|name| Issue::warning(IssueCode::NotSupported, format!("the parameter {name:?} was ignored because it is not supported")))
+        .map(|name| {
+            Issue::warning(
+                IssueCode::NotSupported,
+                format!("the parameter {name:?} was ignored because it is not supported"),
+            )
+        })
         .collect();
     if page.included_truncated {
-        issues.push(Issue::warning(IssueCode::TooCostly, "not all included resources are here: there are too many of them on one page; ask for smaller pages"));
+        issues.push(Issue::warning(
+            IssueCode::TooCostly,
+            "not all included resources are here: there are too many of them on one page; ask for smaller pages",
+        ));
     }
     if !issues.is_empty() {
         let out = entries.next();
@@ -149,7 +165,8 @@ pub(super) fn history(context: &Context, path: &str, changes: &[Change], total: 
     let base = &context.base;
     let mut links = vec![("self", url(base, path, &context.pairs))];
     if let Some(next) = next {
-        let mut pairs: Vec<(String, String)> = context.pairs.iter().filter(|(name, _)| name != "_cursor").cloned().collect();
+        let mut pairs: Vec<(String, String)> =
+            context.pairs.iter().filter(|(name, _)| name != "_cursor").cloned().collect();
         pairs.push(("_cursor".to_owned(), next.to_string()));
         links.push(("next", url(base, path, &pairs)));
     }
@@ -178,7 +195,8 @@ pub(super) fn history(context: &Context, path: &str, changes: &[Change], total: 
 }
 
 fn status_line(status: u16) -> String {
-    let reason = actix_web::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
+    let reason =
+        actix_web::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("");
     format!("{status} {reason}")
 }
 

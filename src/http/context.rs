@@ -36,7 +36,6 @@ pub(super) struct Context {
     pub(super) request_id: Option<String>,
     /// `application/json` instead of `application/fhir+json`, because only that is accepted.
     pub(super) plain_json: bool,
-    pub(super) is_head: bool,
 }
 
 fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
@@ -69,7 +68,6 @@ impl Context {
             raw_query: String::new(),
             request_id: text(request, &header::HeaderName::from_static("x-request-id")).map(str::to_owned),
             plain_json: false,
-            is_head: request.method() == actix_web::http::Method::HEAD,
         }
     }
 
@@ -141,7 +139,12 @@ impl Context {
             }
             // "_format=application/fhir+json" arrives with a blank when "+" is not encoded.
             match media.as_str() {
-                "application/fhir+json" | "application/fhir json" | "application/json+fhir" | "*/*" | "application/*" | "" => return Ok(()),
+                "application/fhir+json"
+                | "application/fhir json"
+                | "application/json+fhir"
+                | "*/*"
+                | "application/*"
+                | "" => return Ok(()),
                 "json" | "text/json" if is_parameter => return Ok(()),
                 "application/json" => plain_only = true,
                 _ => {}
@@ -151,7 +154,11 @@ impl Context {
             self.plain_json = !is_parameter;
             return Ok(());
         }
-        let why = if version_wrong { "this server speaks FHIR 4.0 (4.0.1) only" } else { "this server answers in application/fhir+json" };
+        let why = if version_wrong {
+            "this server speaks FHIR 4.0 (4.0.1) only"
+        } else {
+            "this server answers in application/fhir+json"
+        };
         Err(Rejection::new(406, IssueCode::NotSupported, format!("{accept:?} cannot be served; {why}")))
     }
 }
@@ -184,7 +191,13 @@ pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection>
     let Some(content_type) = text(request, &header::CONTENT_TYPE) else { return Ok(()) };
     let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let refuse = |why: &str| Err(Rejection::new(415, IssueCode::NotSupported, format!("Content-Type {content_type:?} is not supported; {why}")));
+    let refuse = |why: &str| {
+        Err(Rejection::new(
+            415,
+            IssueCode::NotSupported,
+            format!("Content-Type {content_type:?} is not supported; {why}"),
+        ))
+    };
     if !matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") {
         return refuse("send application/fhir+json");
     }
@@ -212,7 +225,8 @@ pub(super) async fn body(payload: &mut Payload, request: &HttpRequest, limit: us
     let announced = text(request, &header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
     let mut collected = BytesMut::with_capacity(announced.min(limit));
     let mut size = 0_usize;
-    let waits_for_leave = text(request, &header::EXPECT).is_some_and(|expect| expect.eq_ignore_ascii_case("100-continue"));
+    let waits_for_leave =
+        text(request, &header::EXPECT).is_some_and(|expect| expect.eq_ignore_ascii_case("100-continue"));
     if announced > limit && waits_for_leave {
         return Err(too_large(limit));
     }
@@ -236,6 +250,9 @@ fn too_large(limit: usize) -> Rejection {
     Rejection::new(
         413,
         IssueCode::TooLong,
-        format!("the body is larger than {} MiB, the limit of this server; send less at once, or load files with `renraku import`", limit >> 20),
+        format!(
+            "the body is larger than {} MiB, the limit of this server; send less at once, or load files with `renraku import`",
+            limit >> 20
+        ),
     )
 }

@@ -98,3 +98,10 @@ pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpR
         (Payload::Resource(body), Return::Representation) => json_body(response, context, body),
     }
 }
+
+/// 200 with a JSON document of the notebook API.
+pub(super) fn plain_json(context: &Context, value: &serde_json::Value) -> HttpResponse {
+    let mut response = begin(200, context);
+    response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
+    response.body(value.to_string())
+}

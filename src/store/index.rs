@@ -276,7 +276,7 @@ fn resolve_references(
     let patient = patient_number();
     let names = references
         .map(|row| (row.target_type, row.target_id.as_str()))
-        .chain(citizens.map(|entry| (patient, entry.citizen_id.as_str())));
+        .chain(citizens.map(|entry| (patient, entry.subject_id.as_str())));
     let mut last: Option<(u8, &str)> = None;
     for (type_number, id) in names {
         if last == Some((type_number, id)) {
@@ -406,12 +406,12 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
         }
         let names = Names { memory: transaction.memory, by_id: &transaction.by_id };
         for entry in &touched.notebook.entries {
-            let Some(citizen) = names.key(patient, &entry.citizen_id) else { continue };
+            let Some(citizen) = names.key(patient, &entry.subject_id) else { continue };
             entries.push(vec![
                 (*key).into(),
                 i64::from(entry.ordinal).into(),
                 citizen.into(),
-                entry.category.as_str().into(),
+                entry.category.as_ref().into(),
                 entry.happened_low.unwrap_or(i64::MIN).into(),
                 Value::OptionalInteger(entry.happened_high),
                 entry.date_text.as_str().into(),

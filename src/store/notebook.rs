@@ -1,5 +1,7 @@
 //! Notebook rows: what the contact notebook shows, beside the resources it comes from.
 
+use std::borrow::Cow;
+
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -37,9 +39,9 @@ pub struct EntryRow {
     /// Place among the entries of its resource.
     pub ordinal: i32,
     /// The citizen: id of the Patient.
-    pub citizen_id: String,
+    pub subject_id: String,
     /// A code of the notebook's categories.
-    pub category: String,
+    pub category: Cow<'static, str>,
     /// When it begins, µs since 1970 UTC; `None` when the resource has no date at all.
     pub happened_low: Option<i64>,
     /// When it ends, for periods.
@@ -225,8 +227,8 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
             key: record.key,
             entry: EntryRow {
                 ordinal: i32::try_from(record.ordinal).unwrap_or(0),
-                citizen_id: String::new(),
-                category: record.category,
+                subject_id: String::new(),
+                category: Cow::Owned(record.category),
                 happened_low: (record.low != i64::MIN).then_some(record.low),
                 happened_high: record.high,
                 date_text: record.date_text,

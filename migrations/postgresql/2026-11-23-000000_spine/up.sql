@@ -131,7 +131,7 @@ CREATE TABLE notebook_entry (
     detail    TEXT    COLLATE "C" NOT NULL,
     status    TEXT    COLLATE "C" NOT NULL,
     labels    TEXT    COLLATE "C" NOT NULL,
-    PRIMARY KEY (key, ordinal)
+    PRIMARY KEY (key, ordinal, citizen)
 );
 CREATE INDEX notebook_timeline ON notebook_entry (citizen, low, key, ordinal);
 

@@ -131,7 +131,7 @@ CREATE TABLE notebook_entry (
     detail    TEXT    NOT NULL,
     status    TEXT    NOT NULL,
     labels    TEXT    NOT NULL,
-    PRIMARY KEY (key, ordinal)
+    PRIMARY KEY (key, ordinal, citizen)
 ) WITHOUT ROWID;
 CREATE INDEX notebook_timeline ON notebook_entry (citizen, low, key, ordinal);
 

@@ -1,0 +1,159 @@
+//! The CapabilityStatement, generated from what is really there.
+
+use std::sync::OnceLock;
+
+use crate::format::json::Node;
+use crate::r4::definitions;
+use crate::r4::parameters::ParameterKind;
+use crate::search::registry::{Parameter, registry};
+
+/// Stands for the base URL in the prepared text.
+const BASE: &str = "{base}";
+
+/// The CapabilityStatement of a server at `base`. Prepared once, then copied.
+#[must_use]
+pub fn capability_statement(base: &str) -> Vec<u8> {
+    static PARTS: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let (before, after) = PARTS.get_or_init(|| {
+        let whole = String::from_utf8(build().to_bytes()).unwrap_or_default();
+        let (before, after) = whole.split_once(BASE).unwrap_or((whole.as_str(), ""));
+        (before.as_bytes().to_vec(), after.as_bytes().to_vec())
+    });
+    let mut quoted = Vec::new();
+    crate::format::json::write_string(base, &mut quoted);
+    let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+    [before.as_slice(), inner, after.as_slice()].concat()
+}
+
+fn codes(codes: &[&'static str]) -> Node<'static> {
+    Node::Array(codes.iter().map(|code| Node::object([("code", Node::string(*code))])).collect())
+}
+
+fn strings(items: impl IntoIterator<Item = String>) -> Node<'static> {
+    Node::Array(items.into_iter().map(Node::string).collect())
+}
+
+fn parameter(name: &str, kind: &'static str, url: Option<&str>, documentation: Option<&'static str>) -> Node<'static> {
+    let mut members = vec![("name", Node::string(name.to_owned()))];
+    if let Some(url) = url {
+        members.push(("definition", Node::string(url.to_owned())));
+    }
+    members.push(("type", Node::string(kind)));
+    if let Some(documentation) = documentation {
+        members.push(("documentation", Node::string(documentation)));
+    }
+    Node::object(members)
+}
+
+fn build() -> Node<'static> {
+    let all = definitions();
+    let mut resources = Vec::new();
+    for id in all.resources() {
+        let name = all.get(*id).name.clone();
+        if let Some(number) = all.resource_number(&name) {
+            resources.push(resource(&name, number));
+        }
+    }
+    let rest = Node::object([
+        ("mode", Node::string("server")),
+        ("documentation", Node::string("RESTful FHIR R4 over the contact notebook of a care team")),
+        ("resource", Node::Array(resources)),
+        ("interaction", codes(&["transaction", "batch", "history-system"])),
+    ]);
+    Node::object([
+        ("resourceType", Node::string("CapabilityStatement")),
+        ("status", Node::string("active")),
+        ("date", Node::string("2026-11-23")),
+        ("kind", Node::string("instance")),
+        (
+            "software",
+            Node::object([("name", Node::string("renraku")), ("version", Node::string(env!("CARGO_PKG_VERSION")))]),
+        ),
+        (
+            "implementation",
+            Node::object([("description", Node::string("renraku FHIR R4 server")), ("url", Node::string(BASE))]),
+        ),
+        ("fhirVersion", Node::string("4.0.1")),
+        ("format", strings(["application/fhir+json".to_owned(), "json".to_owned()])),
+        ("rest", Node::Array(vec![rest])),
+    ])
+}
+
+fn resource(name: &str, number: u8) -> Node<'static> {
+    let own: Vec<&Parameter> = registry().of(number).iter().filter(|parameter| !parameter.is_derived).collect();
+    let mut parameters = vec![
+        parameter("_id", "token", Some("http://hl7.org/fhir/SearchParameter/Resource-id"), None),
+        parameter("_lastUpdated", "date", Some("http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"), None),
+    ];
+    parameters.extend(own.iter().map(|found| parameter(&found.code, found.kind.code(), Some(&found.url), None)));
+    let includes =
+        own.iter().filter(|found| found.kind == ParameterKind::Reference).map(|found| format!("{name}:{}", found.code));
+    let includes: Vec<String> = std::iter::once("*".to_owned()).chain(includes).collect();
+    let mut members = vec![
+        ("type", Node::string(name.to_owned())),
+        ("profile", Node::string(format!("http://hl7.org/fhir/StructureDefinition/{name}"))),
+        (
+            "interaction",
+            codes(&["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"]),
+        ),
+        ("versioning", Node::string("versioned-update")),
+        ("readHistory", Node::Bool(true)),
+        ("updateCreate", Node::Bool(true)),
+        ("conditionalCreate", Node::Bool(true)),
+        ("conditionalRead", Node::string("full-support")),
+        ("conditionalUpdate", Node::Bool(true)),
+        ("conditionalDelete", Node::string("single")),
+        ("searchInclude", strings(includes)),
+    ];
+    let referrers = referrers(number);
+    if !referrers.is_empty() {
+        members.push(("searchRevInclude", strings(referrers)));
+    }
+    members.push(("searchParam", Node::Array(parameters)));
+    if name == "Bundle" {
+        let ingest = Node::object([
+            ("name", Node::string("ingest-document")),
+            ("definition", Node::string("http://renraku.example/fhir/OperationDefinition/Bundle-ingest-document")),
+            (
+                "documentation",
+                Node::string(
+                    "POST [base]/Bundle/$ingest-document takes a document Bundle (discharge summary) apart into resources and the notebook; sent again it changes nothing",
+                ),
+            ),
+        ]);
+        members.push(("operation", Node::Array(vec![ingest])));
+    }
+    Node::object(members)
+}
+
+/// `Type:parameter` of every reference that may point at this type.
+fn referrers(number: u8) -> Vec<String> {
+    let all = definitions();
+    let mut found = Vec::new();
+    for (place, id) in all.resources().iter().enumerate() {
+        let Ok(source) = u8::try_from(place + 1) else { continue };
+        for parameter in registry().of(source) {
+            let points_here = parameter.targets.is_empty() || parameter.targets.contains(&number);
+            if parameter.kind == ParameterKind::Reference && !parameter.is_derived && points_here {
+                found.push(format!("{}:{}", all.get(*id).name, parameter.code));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::json::parse;
+    use crate::validation::structure::check_resource;
+
+    #[test]
+    fn is_a_valid_capability_statement() {
+        let bytes = capability_statement("http://x/fhir");
+        let statement = parse(&bytes).unwrap();
+        assert_eq!(check_resource(&statement, Some("CapabilityStatement")).map(|_| ()), Ok(()));
+        assert_eq!(statement.path(&["implementation", "url"]).and_then(Node::as_str), Some("http://x/fhir"));
+        assert_eq!(statement.path(&["rest"]).unwrap().items()[0].list("resource").len(), 146);
+    }
+}

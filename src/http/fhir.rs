@@ -1,0 +1,368 @@
+//! The FHIR API: from method and path to an interaction.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+
+use super::context::{Context, Return, body, check_content_type, preconditions};
+use super::respond::{answer, not_allowed, outcome, rejection, resource};
+use super::{Shared, bundles, capability};
+use crate::engine::{Answer, Payload as Content, Rejection, is_whole, subset};
+use crate::format::json;
+use crate::operations;
+use crate::r4::definitions;
+use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
+use crate::r4::{datetime, reference};
+use crate::search::query::Summary;
+use crate::store::{HistoryQuery, HistoryScope};
+
+/// Any path outside the APIs.
+pub(super) async fn nowhere(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+    let context = Context::fallback(&request, &shared);
+    let issue = Issue::error(
+        IssueCode::NotFound,
+        format!("{} is nothing here; the FHIR base is /fhir, the notebook /notebook/v1", request.path()),
+    );
+    outcome(&context, 404, &[issue])
+}
+
+/// Everything under the FHIR base.
+pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    let context = match Context::read(&request, &shared) {
+        Ok(context) => context,
+        Err(refusal) => return rejection(&Context::fallback(&request, &shared), &refusal),
+    };
+    let result = dispatch(&request, &mut payload, &shared, &context).await;
+    result.unwrap_or_else(|refusal| rejection(&context, &refusal))
+}
+
+/// Percent-decodes a path segment.
+fn segment(text: &str) -> String {
+    // A plus sign is a plus sign in a path.
+    crate::engine::decode_pairs(&text.replace('+', "%2B")).into_iter().next().map(|(name, _)| name).unwrap_or_default()
+}
+
+async fn dispatch(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    shared: &Shared,
+    context: &Context,
+) -> Result<HttpResponse, Rejection> {
+    let path = request.path().strip_prefix("/fhir").unwrap_or_default().trim_matches('/');
+    let decoded: Vec<String> = if path.contains('%') { path.split('/').map(segment).collect() } else { Vec::new() };
+    let parts: Vec<&str> = match path {
+        "" => Vec::new(),
+        _ if !decoded.is_empty() => decoded.iter().map(String::as_str).collect(),
+        path => path.split('/').collect(),
+    };
+    let method = match request.method().as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    let interaction = Interaction { request, payload, shared, context };
+    match (method, parts.as_slice()) {
+        ("GET", ["metadata"]) => capability_statement(context),
+        ("POST", []) => interaction.bundle().await,
+        ("GET", []) | ("POST", ["_search"]) => Err(Rejection::new(
+            501,
+            IssueCode::NotSupported,
+            "searching across resource types is not supported; search one type: GET [base]/Patient?…",
+        )),
+        ("GET", ["_history"]) => interaction.history(HistoryScope::System, "_history".to_owned()).await,
+        (_, ["metadata" | "_history"]) => Ok(not_allowed(context, method, "GET, HEAD")),
+        (_, []) => Ok(not_allowed(context, method, "POST")),
+        (_, [type_name, rest @ ..]) => {
+            let Some(number) = definitions().resource_number(type_name) else {
+                return Err(Rejection::new(404, IssueCode::NotSupported, unknown_type(type_name)));
+            };
+            interaction.on_type(method, type_name, number, rest).await
+        }
+    }
+}
+
+fn unknown_type(name: &str) -> String {
+    let near = definitions()
+        .resources()
+        .iter()
+        .map(|id| &definitions().get(*id).name)
+        .find(|known| known.eq_ignore_ascii_case(name));
+    match near {
+        Some(near) => format!("{name:?} is not a resource type of FHIR R4 (4.0.1); did you mean {near}?"),
+        None => format!("{name:?} is not a resource type of FHIR R4 (4.0.1); [base]/metadata lists what is here"),
+    }
+}
+
+fn capability_statement(context: &Context) -> Result<HttpResponse, Rejection> {
+    for (name, value) in &context.pairs {
+        match (name.as_str(), value.as_str()) {
+            ("mode", "full" | "normative") | ("_summary" | "_elements", _) => {}
+            ("mode", other) => {
+                return Err(Rejection::new(
+                    501,
+                    IssueCode::NotSupported,
+                    format!("mode={other} is not supported; use full or normative"),
+                ));
+            }
+            (other, _) => return Err(Rejection::invalid(format!("metadata takes the parameter mode, not {other:?}"))),
+        }
+    }
+    Ok(resource(context, 200, capability::capability_statement(&context.base)))
+}
+
+struct Interaction<'a> {
+    request: &'a HttpRequest,
+    payload: &'a mut Payload,
+    shared: &'a Shared,
+    context: &'a Context,
+}
+
+impl Interaction<'_> {
+    async fn on_type(
+        self,
+        method: &str,
+        type_name: &str,
+        number: u8,
+        rest: &[&str],
+    ) -> Result<HttpResponse, Rejection> {
+        let context = self.context;
+        match (method, rest) {
+            ("GET", []) => self.search(type_name, context.pairs.clone()).await,
+            ("POST", ["_search"]) => self.search_by_post(type_name).await,
+            ("POST", []) => self.create(type_name).await,
+            ("PUT", []) => self.conditional_update(type_name).await,
+            ("DELETE", []) => {
+                let deleted = self.shared.engine.conditional_delete(type_name, &context.raw_query).await?;
+                Ok(answer(context, deleted, true))
+            }
+            ("PATCH", [] | [_]) => Err(Rejection::new(
+                501,
+                IssueCode::NotSupported,
+                "PATCH is not supported; read the resource, change it and PUT it with If-Match",
+            )),
+            (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, DELETE")),
+            ("GET", ["_history"]) => self.history(HistoryScope::Type(number), format!("{type_name}/_history")).await,
+            ("POST", ["$ingest-document"]) if type_name == "Bundle" => self.ingest().await,
+            (_, [name, ..]) if name.starts_with('$') => Err(Rejection::new(
+                404,
+                IssueCode::NotSupported,
+                format!("the operation {name} is not here; [base]/metadata lists the operations"),
+            )),
+            (_, ["_history" | "_search"]) => {
+                Ok(not_allowed(context, method, if rest == ["_history"] { "GET, HEAD" } else { "POST" }))
+            }
+            (_, [id, ..]) if !reference::is_id(id) => Err(Rejection::new(
+                400,
+                IssueCode::Value,
+                format!("{id:?} is not a FHIR id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.'"),
+            )),
+            ("GET", [id]) => self.read(type_name, id).await,
+            ("PUT", [id]) => self.update(type_name, id).await,
+            ("DELETE", [id]) => {
+                let deleted = self.shared.engine.delete(type_name, id, preconditions(self.request)).await?;
+                Ok(answer(context, deleted, true))
+            }
+            (_, [_]) => Ok(not_allowed(context, method, "GET, HEAD, PUT, DELETE")),
+            ("GET", [id, "_history"]) => {
+                let scope = HistoryScope::Instance(number, (*id).to_owned());
+                self.history(scope, format!("{type_name}/{id}/_history")).await
+            }
+            ("GET", [id, "_history", version]) => {
+                let found = self.shared.engine.vread(type_name, id, version, preconditions(self.request)).await?;
+                self.read_answer(found)
+            }
+            (_, [_, "_history"] | [_, "_history", _]) => Ok(not_allowed(context, method, "GET, HEAD")),
+            (_, [_, name, ..]) if name.starts_with('$') => Err(Rejection::new(
+                404,
+                IssueCode::NotSupported,
+                format!("the operation {name} is not here; [base]/metadata lists the operations"),
+            )),
+            ("GET", [_, other]) if *other == "*" || definitions().resource_number(other).is_some() => {
+                Err(Rejection::new(
+                    501,
+                    IssueCode::NotSupported,
+                    format!("compartment searches are not supported; search {other} by its reference to {type_name}"),
+                ))
+            }
+            _ => Err(Rejection::new(404, IssueCode::NotFound, format!("{} is nothing here", self.request.path()))),
+        }
+    }
+
+    async fn body(&mut self) -> Result<Bytes, Rejection> {
+        let refused = check_content_type(self.request);
+        let body = body(self.payload, self.request, self.shared.settings.max_body).await;
+        refused?;
+        body
+    }
+
+    async fn create(mut self, type_name: &str) -> Result<HttpResponse, Rejection> {
+        let body = self.body().await?;
+        if !self.context.pairs.is_empty() {
+            return Err(Rejection::invalid(
+                "a create takes no parameters in the URL; conditional create is the header If-None-Exist",
+            ));
+        }
+        let created = self.shared.engine.create(type_name, body, preconditions(self.request)).await?;
+        Ok(answer(self.context, created, true))
+    }
+
+    async fn update(mut self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {
+        let body = self.body().await?;
+        let updated = self.shared.engine.update(type_name, id, body, preconditions(self.request)).await?;
+        Ok(answer(self.context, updated, true))
+    }
+
+    async fn conditional_update(mut self, type_name: &str) -> Result<HttpResponse, Rejection> {
+        let body = self.body().await?;
+        let (engine, query) = (&self.shared.engine, &self.context.raw_query);
+        let updated = engine.conditional_update(type_name, query, body, preconditions(self.request)).await?;
+        Ok(answer(self.context, updated, true))
+    }
+
+    async fn read(self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {
+        let found = self.shared.engine.read(type_name, id, preconditions(self.request)).await?;
+        self.read_answer(found)
+    }
+
+    /// A read, cut to `_summary` or `_elements` when asked.
+    fn read_answer(&self, mut found: Answer) -> Result<HttpResponse, Rejection> {
+        if !self.context.pairs.is_empty() {
+            let (summary, elements) = part_of_read(&self.context.pairs, self.context.lenient)?;
+            if let Content::Resource(body) = &found.payload
+                && !is_whole(summary, &elements)
+                && let Ok(resource) = json::parse(body)
+            {
+                found.payload = Content::Resource(subset(resource, summary, &elements).to_bytes().into());
+            }
+        }
+        Ok(answer(self.context, found, false))
+    }
+
+    async fn search(&self, type_name: &str, pairs: Vec<(String, String)>) -> Result<HttpResponse, Rejection> {
+        let searched = self.shared.engine.search(type_name, pairs, self.context.lenient).await?;
+        Ok(resource(self.context, 200, bundles::searchset(&self.context.base, &searched)))
+    }
+
+    /// FHIR R4 search.html: parameters of URL and body count together.
+    async fn search_by_post(self, type_name: &str) -> Result<HttpResponse, Rejection> {
+        let content_type =
+            self.request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_form = matches!(media.as_str(), "application/x-www-form-urlencoded" | "");
+        let form = body(self.payload, self.request, self.shared.settings.max_body).await?;
+        if !is_form {
+            return Err(Rejection::new(
+                415,
+                IssueCode::NotSupported,
+                "_search takes application/x-www-form-urlencoded",
+            ));
+        }
+        let form = std::str::from_utf8(&form).map_err(|_| Rejection::invalid("the form is not UTF-8"))?;
+        let mut pairs = self.context.pairs.clone();
+        pairs.extend(
+            crate::engine::decode_pairs(form).into_iter().filter(|(name, _)| name != "_format" && name != "_pretty"),
+        );
+        self.search(type_name, pairs).await
+    }
+
+    async fn bundle(mut self) -> Result<HttpResponse, Rejection> {
+        let body = self.body().await?;
+        let done = self.shared.engine.bundle(body, &self.context.base).await?;
+        Ok(resource(self.context, 200, bundles::response(self.context, &done)))
+    }
+
+    async fn ingest(mut self) -> Result<HttpResponse, Rejection> {
+        let body = self.body().await?;
+        let done = operations::ingest_document(&self.shared.engine, body).await?;
+        if self.context.prefer_return == Some(Return::OperationOutcome) {
+            return Ok(resource(self.context, 200, operation_outcome(&done.issues).to_bytes()));
+        }
+        Ok(resource(self.context, 200, done.parameters(&self.context.base).to_bytes()))
+    }
+
+    async fn history(self, scope: HistoryScope, path: String) -> Result<HttpResponse, Rejection> {
+        let settings = self.shared.engine.settings();
+        let offset = self.shared.engine.store().options().default_offset_seconds;
+        let query = history_query(scope, &self.context.pairs, settings.default_count, settings.max_count, offset)?;
+        let (count, instance) = (query.count, matches!(query.scope, HistoryScope::Instance(..)));
+        let unfiltered = query.since.is_none() && query.at.is_none();
+        let (mut changes, total) = self.shared.engine.history(query).await?;
+        if instance && total == 0 && unfiltered {
+            let name = path.strip_suffix("/_history").unwrap_or(&path);
+            return Err(Rejection::new(404, IssueCode::NotFound, format!("{name} is not known here")));
+        }
+        let next = if changes.len() > count as usize {
+            changes.truncate(count as usize);
+            changes.last().map(|change| change.position)
+        } else {
+            None
+        };
+        Ok(resource(self.context, 200, bundles::history(self.context, &path, &changes, total, next)))
+    }
+}
+
+/// `_summary` and `_elements` of a read.
+fn part_of_read(pairs: &[(String, String)], lenient: bool) -> Result<(Summary, Vec<String>), Rejection> {
+    let mut summary = Summary::False;
+    let mut elements = Vec::new();
+    for (name, value) in pairs {
+        match (name.as_str(), value.as_str()) {
+            ("_summary", "true") => summary = Summary::True,
+            ("_summary", "text") => summary = Summary::Text,
+            ("_summary", "data") => summary = Summary::Data,
+            ("_summary", "false") => summary = Summary::False,
+            ("_summary", other) => {
+                return Err(Rejection::invalid(format!(
+                    "_summary={other} is not possible on a read; use true, text, data or false"
+                )));
+            }
+            ("_elements", names) => elements.extend(names.split(',').map(|name| name.trim().to_owned())),
+            _ if lenient => {}
+            (other, _) => {
+                return Err(Rejection::invalid(format!(
+                    "a read takes _summary, _elements, _format and _pretty, not {other:?}"
+                )));
+            }
+        }
+    }
+    Ok((summary, elements))
+}
+
+fn history_query(
+    scope: HistoryScope,
+    pairs: &[(String, String)],
+    default_count: u32,
+    max_count: u32,
+    offset: i32,
+) -> Result<HistoryQuery, Rejection> {
+    let mut query = HistoryQuery { scope, since: None, at: None, count: default_count, before: None };
+    let wrong = |name: &str, value: &str, right: &str| {
+        Rejection::new(400, IssueCode::Value, format!("{name}={value} is wrong: {right}"))
+    };
+    for (name, value) in pairs {
+        match name.as_str() {
+            "_count" => {
+                let count: u32 = value.parse().map_err(|_| wrong(name, value, "a whole number is expected"))?;
+                query.count = count.min(max_count);
+            }
+            "_since" => {
+                let span = datetime::span(value, offset)
+                    .ok_or_else(|| wrong(name, value, "an instant such as 2026-01-31T10:00:00+09:00 is expected"))?;
+                query.since = Some(span.low);
+            }
+            "_at" => {
+                let span = datetime::span(value, offset)
+                    .ok_or_else(|| wrong(name, value, "a date or time such as 2026-01-31 is expected"))?;
+                query.at = Some((span.low, span.high));
+            }
+            "_cursor" => {
+                query.before = Some(value.parse().map_err(|_| wrong(name, value, "follow the links of the Bundle"))?)
+            }
+            other => {
+                return Err(Rejection::invalid(format!(
+                    "a history takes _count, _since, _at, _format and _pretty, not {other:?}"
+                )));
+            }
+        }
+    }
+    Ok(query)
+}
