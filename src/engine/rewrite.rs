@@ -81,6 +81,10 @@ fn is_conditional(text: &str) -> bool {
 /// Rewrites a resource in place; answers what could not be resolved.
 pub(super) fn rewrite(resource: &mut Node<'_>, links: &Links, full_url: Option<&str>, issues: &mut Vec<Issue>) {
     let definitions = definitions();
+    // The references of a Bundle are resolved inside it (bundle.html#references): it stays as sent.
+    if resource.text("resourceType") == Some("Bundle") {
+        return;
+    }
     let Some(type_id) = resource.text("resourceType").and_then(|name| definitions.resource(name)) else { return };
     let walk = Walk {
         definitions,
@@ -157,10 +161,13 @@ impl Walk<'_> {
         if let Some(target) = self.links.find(text, self.base) {
             *text = Cow::Owned(target.to_owned());
         } else if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") {
-            issues.push(Issue::error(
+            let issue = Issue::error(
                 IssueCode::NotFound,
                 format!("the reference {text:?} names no entry of this transaction; it must equal the fullUrl of one"),
-            ));
+            );
+            if issues.len() < 20 && !issues.contains(&issue) {
+                issues.push(issue);
+            }
         }
     }
 

@@ -63,7 +63,7 @@ fn timeline(plan: &IngestPlan) -> Vec<EntryRow> {
     let resources = transaction.list("entry").iter().filter_map(|entry| entry.get("resource"));
     let mut rows: Vec<EntryRow> =
         resources.flat_map(|resource| project(resource.text("resourceType").unwrap(), resource).entries).collect();
-    rows.sort_by_key(|row| (row.happened_low.unwrap_or(i64::MAX), row.category, row.title.clone()));
+    rows.sort_by_key(|row| (row.happened_low.unwrap_or(i64::MAX), row.category.clone(), row.title.clone()));
     rows
 }
 
