@@ -6,7 +6,9 @@
 pub mod engine;
 pub mod fhirpath;
 pub mod format;
+pub mod http;
 pub mod notebook;
+pub mod operations;
 pub mod r4;
 pub mod search;
 pub mod store;
