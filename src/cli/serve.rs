@@ -11,6 +11,7 @@ use renraku::operations::demo::demo_bundles;
 use renraku::r4::definitions;
 
 use super::config::Settings;
+use super::healthcheck::reachable;
 use super::{Failure, answer, tell};
 
 const ATTEMPTS: usize = 4;
@@ -63,8 +64,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let ready = |address: SocketAddr| {
         answer(format_args!("listening on http://{address}"));
         if let Some(citizen) = citizen {
-            let root =
-                base_url.map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches("/fhir").to_owned());
+            let root = base_url.map_or_else(
+                || format!("http://{}", reachable(address)),
+                |url| url.trim_end_matches("/fhir").to_owned(),
+            );
             tell(format_args!("a timeline to look at: {root}/notebook/v1/citizens/{citizen}/timeline"));
         }
     };

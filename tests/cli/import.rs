@@ -102,6 +102,18 @@ fn one_resource_over_several_lines_is_taken() {
     assert_eq!((said.code, stored(&database).0), (Some(0), 2), "{said:?}");
 }
 
+/// References between the entries of a collection hold (FHIR R4 bundle.html#references).
+#[test]
+fn references_inside_a_collection_are_kept() {
+    let (folder, database) = (TempDir::new(), sqlite_database());
+    let citizen = json!({ "resourceType": "Patient" });
+    let entries =
+        [json!({ "fullUrl": "urn:uuid:1", "resource": citizen }), json!({ "resource": observation("urn:uuid:1") })];
+    ndjson(&folder, "collection.ndjson", &[bundle("collection", &entries)]);
+    let said = import(&folder, &database, &["collection.ndjson"]);
+    assert_eq!((said.code, stored(&database).0), (Some(0), 2), "{said:?}");
+}
+
 #[test]
 fn standard_input_is_taken() {
     let (folder, database) = (TempDir::new(), sqlite_database());
@@ -171,6 +183,26 @@ fn a_transaction_is_all_or_nothing() {
         said.err.contains("half.ndjson:1: Bundle: ") && said.err.contains("Bundle.entry[1].resource.status"),
         "{said:?}"
     );
+}
+
+/// A batch and a collection are not all or nothing; what is refused can be mended and imported.
+#[test]
+fn entries_that_stand_for_themselves_are_refused_alone() {
+    let (folder, database) = (TempDir::new(), sqlite_database());
+    let wrong = json!({ "resourceType": "Patient", "gender": 3 });
+    let batch = bundle("batch", &[post("urn:uuid:1", &wrong), post("urn:uuid:2", &patient("x"))]);
+    let collection = bundle("collection", &[json!({ "resource": patient("a") }), json!({ "resource": wrong })]);
+    ndjson(&folder, "feed.ndjson", &[batch, collection]);
+    let said = import(&folder, &database, &["feed.ndjson", "--jobs", "1", "--errors", "refused.ndjson"]);
+    assert_eq!((said.code, stored(&database).0), (Some(1), 2), "{said:?}");
+    assert!(said.err.contains("feed.ndjson:1: Bundle.entry[0]: Patient: "), "{said:?}");
+    assert!(said.err.contains("feed.ndjson:2: Bundle.entry[1]: Patient: "), "{said:?}");
+    assert_eq!(said.err.matches("(Patient.gender)").count(), 2, "{said:?}");
+    let refused = fs::read_to_string(folder.path().join("refused.ndjson")).expect("the refused ones");
+    let mended = refused.replace("\"gender\":3", "\"gender\":\"female\"");
+    fs::write(folder.path().join("mended.ndjson"), mended).expect("room for a file");
+    let said = import(&folder, &database, &["mended.ndjson"]);
+    assert_eq!((said.code, stored(&database).0), (Some(0), 4), "{said:?}");
 }
 
 #[test]

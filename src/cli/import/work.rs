@@ -134,14 +134,14 @@ impl<'a> Worker<'a> {
                 self.complete(whole(Kind::Document));
             }
             Some("batch") => {
-                for (item, entry) in self.entries(line, &mut bundle, Some) {
+                for (item, entry) in self.entries(line, &mut bundle, Kind::BatchEntry, Some) {
                     self.submit(Job { items: vec![item] }, transaction(vec![entry]));
                 }
             }
             _ => {
                 // Entries that are done are left out, references to them still hold: they have ids.
                 let (items, entries): (Vec<_>, Vec<_>) = self
-                    .entries(line, &mut bundle, |mut entry| {
+                    .entries(line, &mut bundle, Kind::Entry, |mut entry| {
                         let full_url = entry.remove("fullUrl");
                         entry.remove("resource").map(|resource| request_for(resource, full_url))
                     })
@@ -159,6 +159,7 @@ impl<'a> Worker<'a> {
         &self,
         line: &Line,
         bundle: &mut Node<'c>,
+        kind: Kind,
         make: impl Fn(Node<'c>) -> Option<Node<'c>>,
     ) -> Vec<(Item, Node<'c>)> {
         let Some(Node::Array(entries)) = bundle.remove("entry") else { return Vec::new() };
@@ -168,7 +169,7 @@ impl<'a> Worker<'a> {
             .filter(|(place, _)| !self.import.done.contains(*place))
             .filter_map(|(place, entry)| {
                 let entry = make(entry)?;
-                Some((Item { place, kind: Kind::Entry, text: entry.to_bytes().into() }, entry))
+                Some((Item { place, kind, text: entry.to_bytes().into() }, entry))
             })
             .collect()
     }
@@ -285,7 +286,7 @@ impl<'a> Worker<'a> {
             let node = job::parse(&item.text);
             let what = node.map(|node| name_of(item.resource(&node))).unwrap_or_default();
             let issues: Vec<Issue> = rejection.issues.into_iter().map(|issue| item.relative(issue, &what)).collect();
-            self.refuse(item.place, &what, &issues, &item.text);
+            self.refuse(item.place, &what, &issues, &item.alone());
             return;
         }
         let mut good = Vec::new();
@@ -295,7 +296,7 @@ impl<'a> Worker<'a> {
                 Some((what, issues)) => {
                     found = true;
                     self.complete_all(std::mem::take(&mut good));
-                    self.refuse(item.place, &what, &issues, &item.text);
+                    self.refuse(item.place, &what, &issues, &item.alone());
                 }
                 None => good.push(item.clone()),
             }

@@ -12,8 +12,10 @@ use super::super::resume::Place;
 pub(super) enum Kind {
     /// A resource.
     Resource,
-    /// An entry of a transaction.
+    /// An entry made for a resource of a Bundle.
     Entry,
+    /// An entry of a batch, with the request it came with.
+    BatchEntry,
     /// A transaction.
     Transaction,
     /// A document.
@@ -56,9 +58,13 @@ pub(super) fn request_for<'c>(resource: Node<'c>, full_url: Option<Node<'c>>) ->
 
 /// A transaction of entries.
 pub(super) fn transaction(entries: Vec<Node<'_>>) -> Node<'_> {
+    bundle("transaction", entries)
+}
+
+fn bundle<'c>(kind: &'static str, entries: Vec<Node<'c>>) -> Node<'c> {
     Node::object([
         ("resourceType", Node::string("Bundle")),
-        ("type", Node::string("transaction")),
+        ("type", Node::string(kind)),
         ("entry", Node::Array(entries)),
     ])
 }
@@ -67,14 +73,23 @@ impl Item {
     /// The resource in what its text says.
     pub(super) fn resource<'n, 'c>(&self, node: &'n Node<'c>) -> &'n Node<'c> {
         match self.kind {
-            Kind::Entry => node.get("resource").unwrap_or(node),
+            Kind::Entry | Kind::BatchEntry => node.get("resource").unwrap_or(node),
             Kind::Resource | Kind::Transaction | Kind::Document => node,
+        }
+    }
+
+    /// What can be mended and imported by itself.
+    pub(super) fn alone(&self) -> Bytes {
+        match (self.kind, parse(&self.text)) {
+            (Kind::Entry, Ok(node)) => self.resource(&node).to_bytes().into(),
+            (Kind::BatchEntry, Ok(node)) => bundle("batch", vec![node]).to_bytes().into(),
+            _ => self.text.clone(),
         }
     }
 
     /// An issue of a transaction made for this item alone, as an issue of the item.
     pub(super) fn relative(&self, mut issue: Issue, what: &str) -> Issue {
-        if matches!(self.kind, Kind::Resource | Kind::Entry)
+        if matches!(self.kind, Kind::Resource | Kind::Entry | Kind::BatchEntry)
             && let Some(place) = issue.expression.take()
         {
             let type_name = what.split('/').next().unwrap_or_default();
