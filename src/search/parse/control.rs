@@ -41,6 +41,8 @@ impl Parser<'_> {
                     _ => return malformed(format!("_total is none, estimate or accurate, not {:?}", self.value)),
                 }
             }
+            // What fhirpy sends for a count, in the words of another server.
+            "_totalMethod" => query.total = Total::Accurate,
             "_summary" => {
                 query.summary = match self.value {
                     "true" => Summary::True,
