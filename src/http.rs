@@ -12,7 +12,7 @@ mod respond;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, guard, web};
 
 pub use capability::capability_statement;
 
@@ -68,7 +68,9 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
                 .route(
                     "/health",
-                    web::get().to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
+                    web::route()
+                        .guard(guard::Any(guard::Get()).or(guard::Head()))
+                        .to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
                 )
                 .default_service(web::to(fhir::nowhere))
         })

@@ -1,5 +1,7 @@
 //! What a request asks for beside its path: base URL, format, preferences, conditions, body.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::web::Payload;
@@ -12,6 +14,9 @@ use crate::r4::outcome::IssueCode;
 
 /// Bytes read and thrown away beyond the limit, so that the client gets to read its refusal.
 const DRAIN: usize = 256 << 20;
+
+/// How long a body may pause.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `Prefer: return=…` (FHIR R4 http.html#ops).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -165,7 +170,11 @@ impl Context {
 
 /// Conditional headers. Malformed dates are ignored as RFC 9110 section 13.1.3 demands.
 pub(super) fn preconditions(request: &HttpRequest) -> Preconditions {
-    let own = |name: header::HeaderName| text(request, &name).map(str::to_owned);
+    // Criteria may come as plain UTF-8. A condition that cannot be read must not be a condition that
+    // was not set: what follows refuses what makes no sense.
+    let own = |name: header::HeaderName| {
+        request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
     let headers = request.headers();
     let if_none_exist = header::HeaderName::from_static("if-none-exist");
     if !headers.contains_key(header::IF_MATCH)
@@ -223,14 +232,23 @@ pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection>
 /// Reads the body up to the limit.
 pub(super) async fn body(payload: &mut Payload, request: &HttpRequest, limit: usize) -> Result<Bytes, Rejection> {
     let announced = text(request, &header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
-    let mut collected = BytesMut::with_capacity(announced.min(limit));
+    // What is announced need not come: room is made for it step by step.
+    let mut collected = BytesMut::with_capacity(announced.min(limit).min(1 << 20));
     let mut size = 0_usize;
     let waits_for_leave =
         text(request, &header::EXPECT).is_some_and(|expect| expect.eq_ignore_ascii_case("100-continue"));
     if announced > limit && waits_for_leave {
         return Err(too_large(limit));
     }
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let Ok(chunk) = tokio::time::timeout(PATIENCE, payload.next()).await else {
+            return Err(Rejection::new(
+                408,
+                IssueCode::Timeout,
+                format!("no more of the body came for {} seconds; send it again", PATIENCE.as_secs()),
+            ));
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| Rejection::invalid(format!("the body could not be read: {error}")))?;
         size += chunk.len();
         if size > limit + DRAIN {

@@ -55,10 +55,10 @@ pub async fn ingest_document(engine: &Engine, body: Bytes) -> Result<Ingested, R
 pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested, Rejection> {
     check_resource(document, Some("Bundle")).map_err(Rejection::bad_request)?;
     for _ in 0..ATTEMPTS {
-        let plan = prepare(engine, document)?;
+        let (plan, known_patient) = prepare(engine, document)?;
         let IngestPlan { transaction, issues, bundle_id, .. } = plan;
         match engine.transaction_blocking(transaction, "", None)?.wait() {
-            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, &answers)),
+            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, known_patient, &answers)),
             Err(Refusal::Rejected(rejection)) if rejection.status != 412 => return Err(rejection),
             // A condition no longer holds: somebody wrote in between. What is here is looked up anew.
             Err(_) => {}
@@ -74,7 +74,8 @@ pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested,
     })
 }
 
-fn prepare(engine: &Engine, document: &Node<'_>) -> Result<IngestPlan, Rejection> {
+/// The plan, and the id of the document's Patient when there is one already.
+fn prepare(engine: &Engine, document: &Node<'_>) -> Result<(IngestPlan, Option<String>), Rejection> {
     let number = |name: &str| definitions().resource_number(name).unwrap_or(0);
     let identity = identity(document).map_err(|issue| Rejection::bad_request(vec![issue]))?;
     let previous =
@@ -95,11 +96,13 @@ fn prepare(engine: &Engine, document: &Node<'_>) -> Result<IngestPlan, Rejection
         ));
     }
     let patient = patients.pop();
+    let known_patient = patient.as_ref().map(|found| found.id.clone());
     let patient = patient.as_ref().map(|found| json::parse(&found.version.body)).transpose().map_err(damaged)?;
-    plan(document, previous.as_ref(), patient.as_ref()).map_err(|issues| {
+    let plan = plan(document, previous.as_ref(), patient.as_ref()).map_err(|issues| {
         let conflict = issues.iter().any(|issue| issue.code == IssueCode::Conflict);
         Rejection { status: if conflict { 409 } else { 400 }, ..Rejection::bad_request(issues) }
-    })
+    })?;
+    Ok((plan, known_patient))
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -108,7 +111,7 @@ fn damaged(error: json::JsonError) -> Rejection {
 }
 
 impl Ingested {
-    fn of(issues: Vec<Issue>, bundle_id: String, answers: &[EntryAnswer]) -> Self {
+    fn of(issues: Vec<Issue>, bundle_id: String, known_patient: Option<String>, answers: &[EntryAnswer]) -> Self {
         let mut ingested =
             Self { issues, bundle_id, patient_id: None, created: 0, updated: 0, deleted: 0, unchanged: 0 };
         let patient = definitions().resource_number("Patient");
@@ -125,6 +128,11 @@ impl Ingested {
                 (_, true, false) => ingested.deleted += 1,
                 (_, false, _) => ingested.unchanged += 1,
             }
+        }
+        // A Patient who has all of it already is no part of the transaction.
+        if ingested.patient_id.is_none() && known_patient.is_some() {
+            ingested.patient_id = known_patient;
+            ingested.unchanged += 1;
         }
         ingested
     }

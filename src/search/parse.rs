@@ -4,8 +4,12 @@
 //! are errors (or, for lenient clients, ignored and listed); a malformed value of a known parameter
 //! is always an error, because ignoring it would widen the search.
 
+use std::collections::HashSet;
+
 mod control;
 mod value;
+
+pub use control::MOST_SORT_KEYS;
 
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::parameters::ParameterKind;
@@ -26,6 +30,13 @@ pub struct ParseOptions {
     /// The time now, in µs since 1970 UTC, for `ap`.
     pub now_micros: i64,
 }
+
+/// Most parameters that select, in one search.
+const MOST_CONDITIONS: usize = 100;
+/// Most values of all of them together.
+const MOST_VALUES: usize = 5000;
+/// What a value that is compared by range counts.
+const RANGE: usize = 10;
 
 /// Why a pair cannot be used.
 enum Refusal {
@@ -70,6 +81,11 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         if value.trim().is_empty() || matches!(name.as_str(), "_format" | "_pretty") {
             continue;
         }
+        // PostgreSQL takes no NUL in text, and no FHIR value holds one.
+        if value.contains('\0') {
+            issues.push(Issue::error(IssueCode::Invalid, format!("the value of {name} holds the character U+0000")));
+            continue;
+        }
         let parser = Parser { type_number, name, value, options };
         match parser.pair(&mut query) {
             Ok(()) => {}
@@ -77,7 +93,47 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
             Err(Refusal::Unknown(issue) | Refusal::Malformed(issue)) => issues.push(issue),
         }
     }
+    if issues.is_empty() {
+        issues.extend(too_much(&query.conditions));
+    }
     if issues.is_empty() { Ok(query) } else { Err(issues) }
+}
+
+/// Databases bound the size of a statement; far below that it is a mistake or an attack.
+fn too_much(conditions: &[Condition]) -> Option<Issue> {
+    let values: usize = conditions.iter().map(weight).sum();
+    (conditions.len() > MOST_CONDITIONS || values > MOST_VALUES).then(|| {
+        Issue::error(
+            IssueCode::TooCostly,
+            format!(
+                "the search has {} parameters with {values} values; at most {MOST_CONDITIONS} and {MOST_VALUES} are taken \
+                 at once (each further token system, and each string, date, number, quantity and composite, counts {RANGE} times)",
+                conditions.len()
+            ),
+        )
+    })
+}
+
+/// Equality is one look-up in a list; each range is a branch that the database plans by itself.
+fn weight(condition: &Condition) -> usize {
+    match condition {
+        Condition::Id(ids) => ids.len(),
+        Condition::LastUpdated(tests) => tests.len() * RANGE,
+        Condition::Missing { .. } => 1,
+        Condition::Indexed { test, .. } => match test {
+            Test::Token(list) => {
+                let systems: HashSet<_> = list.iter().map(|test| &test.system).collect();
+                list.iter().map(|test| test.codes.len().max(1)).sum::<usize>() + systems.len().saturating_sub(1) * RANGE
+            }
+            Test::Reference(list) => list.len(),
+            Test::Uri(list) => list.len(),
+            Test::String(list) => list.len() * RANGE,
+            Test::Date(list) => list.len() * RANGE,
+            Test::Number(list) => list.len() * RANGE,
+            Test::Quantity(list) => list.len() * RANGE,
+            Test::Composite(list) => list.len() * RANGE,
+        },
+    }
 }
 
 /// One pair at work.

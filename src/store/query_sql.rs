@@ -3,6 +3,8 @@
 //! Cost: every set is one or a few ranges of a clustered table, except `:contains`, `system|` and
 //! negations, which read all rows of their parameter.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
 use crate::r4::parameters::ParameterKind;
@@ -61,7 +63,7 @@ pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
     match test {
         Test::Token(tests) => {
             statement = from("token");
-            any(&mut statement, tests, |statement, test| token(statement, test, "code", "system"));
+            any(&mut statement, &by_system(tests), |statement, test| token(statement, test, "code", "system"));
         }
         Test::String(tests) => {
             statement = from("string");
@@ -94,13 +96,13 @@ pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
 }
 
 fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
-    let local: Vec<(&Vec<u8>, &str)> = tests
-        .iter()
-        .filter_map(|test| match test {
-            ReferenceTest::Local { types, id } => Some((types, id.as_str())),
-            ReferenceTest::Uri(_) => None,
-        })
-        .collect();
+    let mut by_types: BTreeMap<&[u8], Vec<&str>> = BTreeMap::new();
+    for test in tests {
+        if let ReferenceTest::Local { types, id } = test {
+            by_types.entry(types).or_default().push(id);
+        }
+    }
+    let local: Vec<(&[u8], Vec<&str>)> = by_types.into_iter().collect();
     let elsewhere: Vec<&UriTest> = tests
         .iter()
         .filter_map(|test| match test {
@@ -112,9 +114,12 @@ fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
     if !local.is_empty() || elsewhere.is_empty() {
         statement.sql("SELECT key FROM reference WHERE parameter = ").bind(parameter).sql(" AND target IN (");
         statement.sql("SELECT key FROM resource WHERE ");
-        any(&mut statement, &local, |statement, (types, id)| {
+        any(&mut statement, &local, |statement, (types, ids)| {
             statement.sql("type IN ").bind_list(types.iter().map(|number| i64::from(*number)));
-            statement.sql(" AND id = ").bind(*id);
+            match ids.as_slice() {
+                [id] => statement.sql(" AND id = ").bind(*id),
+                ids => statement.sql(" AND id IN ").bind_list(ids.iter().copied()),
+            };
         });
         statement.sql(")");
     }
@@ -141,14 +146,50 @@ fn having(parameter: i32, kind: ParameterKind) -> Statement {
 
 /// Alternatives, or what never holds when there are none.
 fn any<T>(statement: &mut Statement, tests: &[T], mut write: impl FnMut(&mut Statement, &T)) {
-    if tests.is_empty() {
-        statement.sql("1 = 0");
+    any_of(statement, tests, &mut write);
+}
+
+/// As a balanced tree: SQLite refuses expressions deeper than 1,000, and a plain chain of `OR` is as
+/// deep as it is long.
+fn any_of<T>(statement: &mut Statement, tests: &[T], write: &mut impl FnMut(&mut Statement, &T)) {
+    match tests {
+        [] => {
+            statement.sql("1 = 0");
+        }
+        [test] => {
+            statement.sql("(");
+            write(statement, test);
+            statement.sql(")");
+        }
+        _ => {
+            let (left, right) = tests.split_at(tests.len() / 2);
+            statement.sql("(");
+            any_of(statement, left, write);
+            statement.sql(" OR ");
+            any_of(statement, right, write);
+            statement.sql(")");
+        }
     }
-    for (place, test) in tests.iter().enumerate() {
-        statement.sql(if place > 0 { " OR (" } else { "(" });
-        write(statement, test);
-        statement.sql(")");
+}
+
+/// Tokens of one system as one list of codes: a list is one look-up a code, whatever its length.
+fn by_system(tests: &[TokenTest]) -> Vec<TokenTest> {
+    let mut groups: Vec<TokenTest> = Vec::new();
+    let mut places: HashMap<&Option<String>, usize> = HashMap::new();
+    for test in tests {
+        if test.codes.is_empty() {
+            groups.push(test.clone());
+            continue;
+        }
+        match places.get(&test.system).and_then(|place| groups.get_mut(*place)) {
+            Some(group) => group.codes.extend(test.codes.iter().cloned()),
+            None => {
+                places.insert(&test.system, groups.len());
+                groups.push(test.clone());
+            }
+        }
     }
+    groups
 }
 
 fn system(statement: &mut Statement, column: &str, uri: &str) {

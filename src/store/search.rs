@@ -11,12 +11,11 @@ use super::query_sql::{SortColumn, SortValue, keys, restrict, sort_column};
 use super::{Method, StoreError, Version, type_of_key};
 use crate::format::json;
 use crate::search::extract::{ExtractOptions, extract};
+use crate::search::parse::MOST_SORT_KEYS;
 use crate::search::query::{Condition, Include, Query, SortKey, Test};
 
 /// Most resources that includes may add to a page.
 const MOST_INCLUDED: usize = 1000;
-/// Most sort keys.
-pub(super) const MOST_SORT_KEYS: usize = 4;
 
 /// A resource that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +129,9 @@ impl Cursor {
 
     fn read(text: &str) -> Result<Self, StoreError> {
         let bytes = unhex(text).ok_or(StoreError::Cursor)?;
-        serde_json::from_slice(&bytes).map_err(|_| StoreError::Cursor)
+        let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| StoreError::Cursor)?;
+        let has_nul = cursor.s.iter().flatten().any(|text| text.contains('\0'));
+        if has_nul { Err(StoreError::Cursor) } else { Ok(cursor) }
     }
 }
 

@@ -7,6 +7,9 @@ use crate::search::registry::registry;
 
 use super::{Parsed, Parser, malformed, unknown};
 
+/// Most keys of `_sort`.
+pub const MOST_SORT_KEYS: usize = 4;
+
 impl Parser<'_> {
     /// Handles the pair when it is one of these; `false` when it is not.
     pub(super) fn control(&self, query: &mut Query) -> Parsed<bool> {
@@ -38,6 +41,8 @@ impl Parser<'_> {
                     _ => return malformed(format!("_total is none, estimate or accurate, not {:?}", self.value)),
                 }
             }
+            // What fhirpy sends for a count, in the words of another server.
+            "_totalMethod" => query.total = Total::Accurate,
             "_summary" => {
                 query.summary = match self.value {
                     "true" => Summary::True,
@@ -67,9 +72,12 @@ impl Parser<'_> {
 
     /// `_count=0` asks for the number only (FHIR R4 search.html#count).
     fn count(&self, query: &mut Query) -> Parsed<()> {
-        let Ok(wanted) = self.value.trim().parse::<u32>() else {
+        let text = self.value.trim();
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return malformed(format!("_count is a whole number from 0, not {:?}", self.value));
-        };
+        }
+        // What no integer holds is more than the largest page all the more.
+        let wanted = text.parse::<u32>().unwrap_or(u32::MAX);
         if wanted == 0 {
             query.summary = Summary::Count;
         }
@@ -81,6 +89,10 @@ impl Parser<'_> {
 
     fn sort(&self) -> Parsed<Vec<SortKey>> {
         let keys = self.value.split(',').map(str::trim).filter(|key| !key.is_empty());
+        let count = keys.clone().count();
+        if count > MOST_SORT_KEYS {
+            return malformed(format!("_sort has {count} keys; at most {MOST_SORT_KEYS} are taken"));
+        }
         keys.map(|key| {
             let (code, descending) = key.strip_prefix('-').map_or((key, false), |code| (code, true));
             let by = match code {

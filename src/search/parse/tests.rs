@@ -243,3 +243,34 @@ fn repeats_are_and_commas_are_or() {
     assert_eq!(query.conditions.len(), 2);
     assert!(parse("Patient", &[("given", ","), ("name", "　")]).unwrap().conditions.is_empty());
 }
+
+/// A search of a size that no client means is refused before the database sees it.
+#[test]
+fn the_size_of_a_search_is_bounded() {
+    let list = |count: usize| (0..count).map(|n| format!("a{n}")).collect::<Vec<_>>().join(",");
+    assert!(parse("Patient", &[("_id", &list(5000))]).is_ok());
+    assert!(parse("Patient", &[("identifier", &list(5000))]).is_ok());
+    assert!(parse("Patient", &[("name", &list(500))]).is_ok());
+    for (name, value) in [("_id", list(5001)), ("name", list(501))] {
+        assert_eq!(parse("Patient", &[(name, &value)]).unwrap_err()[0].code, IssueCode::TooCostly, "{name}");
+    }
+    assert_eq!(parse("Patient", &[("gender", "male"); 101]).unwrap_err()[0].code, IssueCode::TooCostly);
+    assert!(parse("Patient", &[("_sort", "name,family,given,birthdate,_id")]).is_err());
+}
+
+/// A number that no integer holds is still a number.
+#[test]
+fn a_count_beyond_all_bounds_is_the_largest_page() {
+    assert_eq!(parse("Patient", &[("_count", "99999999999")]).unwrap().count, Some(1000));
+    for wrong in ["-1", "1.5", "abc", "+5"] {
+        assert!(parse("Patient", &[("_count", wrong)]).is_err(), "{wrong}");
+    }
+}
+
+/// PostgreSQL refuses text with a NUL.
+#[test]
+fn a_nul_in_a_value_is_refused() {
+    for name in ["_id", "name", "identifier", "_cursor"] {
+        assert!(parse("Patient", &[(name, "a\0b")]).is_err(), "{name}");
+    }
+}
