@@ -33,6 +33,7 @@ pub mod notebook;
 mod query_sql;
 mod read;
 mod search;
+mod sort;
 mod write;
 mod writer;
 

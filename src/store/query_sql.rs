@@ -9,8 +9,8 @@ use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
 use crate::r4::parameters::ParameterKind;
 use crate::search::query::{
-    CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, SortBy,
-    StringTest, Test, TokenTest, UriTest,
+    CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
+    Test, TokenTest, UriTest,
 };
 
 /// The table that holds the values of a kind.
@@ -381,76 +381,4 @@ fn composite(statement: &mut Statement, test: &CompositeTest) {
         }
     }
     statement.sql(")");
-}
-
-/// What a sort key orders by: an SQL expression and, for indexed parameters, the join it needs.
-pub(super) struct SortColumn {
-    /// Orders rows.
-    pub(super) expression: String,
-    /// The same as text, for the page position.
-    pub(super) as_text: String,
-    /// `LEFT JOIN …`
-    pub(super) join: Option<Statement>,
-    /// How the text is read back.
-    pub(super) kind: SortValue,
-}
-
-/// The type of a sort value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SortValue {
-    Integer,
-    Text,
-    Bytes,
-}
-
-pub(super) fn sort_column(place: usize, by: SortBy, descending: bool, postgres: bool) -> SortColumn {
-    let (parameter, kind) = match by {
-        SortBy::Id => {
-            return SortColumn {
-                expression: "r.id".to_owned(),
-                as_text: "r.id".to_owned(),
-                join: None,
-                kind: SortValue::Text,
-            };
-        }
-        SortBy::LastUpdated => {
-            return SortColumn {
-                expression: "r.updated".to_owned(),
-                as_text: "CAST(r.updated AS TEXT)".to_owned(),
-                join: None,
-                kind: SortValue::Integer,
-            };
-        }
-        SortBy::Parameter { parameter, kind } => (parameter, kind),
-    };
-    // R4 search.html#sort: of several values the lowest counts ascending, the highest descending.
-    let (column, value) = match kind {
-        ParameterKind::Token | ParameterKind::Special | ParameterKind::Composite => ("code", SortValue::Text),
-        ParameterKind::String => ("start", SortValue::Text),
-        ParameterKind::Uri => ("uri", SortValue::Text),
-        ParameterKind::Date => (if descending { "high" } else { "low" }, SortValue::Integer),
-        ParameterKind::Number => ("value", SortValue::Bytes),
-        ParameterKind::Quantity => (if descending { "high" } else { "low" }, SortValue::Bytes),
-        ParameterKind::Reference => ("target", SortValue::Integer),
-    };
-    // PostgreSQL has no min over bytea before version 18; ordered arrays do the same.
-    let pick = match (value, postgres) {
-        (SortValue::Bytes, true) => {
-            format!("(array_agg({column} ORDER BY {column}{}))[1]", if descending { " DESC" } else { "" })
-        }
-        _ => format!("{}({column})", if descending { "max" } else { "min" }),
-    };
-    let mut join =
-        Statement::new(&format!(" LEFT JOIN (SELECT key, {pick} AS v FROM {} WHERE parameter = ", table_of(kind)));
-    join.bind(i64::from(parameter)).sql(&format!(" GROUP BY key) s{place} ON s{place}.key = r.key"));
-    let expression = format!("s{place}.v");
-    let as_text = match (value, postgres) {
-        (SortValue::Text, _) => expression.clone(),
-        (SortValue::Integer, _) => format!("CAST({expression} AS TEXT)"),
-        (SortValue::Bytes, true) => format!("encode({expression}, 'hex')"),
-        (SortValue::Bytes, false) => format!("lower(hex({expression}))"),
-    };
-    // lower(hex(NULL)) is '' in SQLite.
-    let as_text = if value == SortValue::Bytes { format!("nullif({as_text}, '')") } else { as_text };
-    SortColumn { expression, as_text, join: Some(join), kind: value }
 }

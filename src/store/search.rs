@@ -6,13 +6,13 @@ use bytes::Bytes;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-use super::connection::{Connection, Statement, Value};
-use super::query_sql::{SortColumn, SortValue, keys, restrict, sort_column};
+use super::connection::{Connection, Statement};
+use super::query_sql::{keys, restrict};
+use super::sort::rows;
 use super::{Method, StoreError, Version, type_of_key};
 use crate::format::json;
 use crate::search::extract::{ExtractOptions, extract};
-use crate::search::parse::MOST_SORT_KEYS;
-use crate::search::query::{Condition, Include, Query, SortKey, Test};
+use crate::search::query::{Condition, Include, Query, Test};
 
 /// Most resources that includes may add to a page.
 const MOST_INCLUDED: usize = 1000;
@@ -46,7 +46,7 @@ pub struct SearchPage {
 }
 
 #[derive(QueryableByName)]
-struct Record {
+pub(super) struct Record {
     #[diesel(sql_type = BigInt)]
     key: i64,
     #[diesel(sql_type = Text)]
@@ -62,17 +62,17 @@ struct Record {
 }
 
 #[derive(QueryableByName)]
-struct SortRecord {
+pub(super) struct SortRecord {
     #[diesel(embed)]
-    record: Record,
+    pub(super) record: Record,
     #[diesel(sql_type = Nullable<Text>)]
-    s0: Option<String>,
+    pub(super) s0: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
-    s1: Option<String>,
+    pub(super) s1: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
-    s2: Option<String>,
+    pub(super) s2: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
-    s3: Option<String>,
+    pub(super) s3: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -99,18 +99,18 @@ impl Record {
 
 /// Where a page starts: the sort values and key of the row before it, and the total found first.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Cursor {
-    s: Vec<Option<String>>,
-    k: i64,
+pub(super) struct Cursor {
+    pub(super) s: Vec<Option<String>>,
+    pub(super) k: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    t: Option<i64>,
+    pub(super) t: Option<i64>,
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
         .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
@@ -135,13 +135,13 @@ impl Cursor {
     }
 }
 
-const COLUMNS: &str = "r.key, r.id, r.version, r.updated, r.method, r.body";
+pub(super) const COLUMNS: &str = "r.key, r.id, r.version, r.updated, r.method, r.body";
 
 /// The resources that meet a query, at most `limit`, oldest first.
 pub(super) fn matches(connection: &mut Connection, query: &Query, limit: u32) -> Result<Vec<Found>, StoreError> {
     let mut statement = Statement::new("SELECT ");
     statement.sql(COLUMNS);
-    from_where(connection, &mut statement, query, Vec::new())?;
+    from_where(connection, &mut statement, query)?;
     statement.sql(" ORDER BY r.key LIMIT ").bind(i64::from(limit));
     Ok(connection.load::<Record>(&statement)?.into_iter().map(Record::found).collect())
 }
@@ -190,90 +190,12 @@ pub(super) fn page_within(
     Ok(page)
 }
 
-fn rows(
-    connection: &mut Connection,
-    query: &Query,
-    count: u32,
-    cursor: Option<&Cursor>,
-) -> Result<Vec<SortRecord>, StoreError> {
-    let postgres = connection.is_postgres();
-    let sort: Vec<(&SortKey, SortColumn)> = query
-        .sort
-        .iter()
-        .take(MOST_SORT_KEYS)
-        .enumerate()
-        .map(|(place, key)| (key, sort_column(place, key.by, key.descending, postgres)))
-        .collect();
-    let mut statement = Statement::new("SELECT ");
-    statement.sql(COLUMNS);
-    for place in 0..MOST_SORT_KEYS {
-        let text = sort.get(place).map_or("CAST(NULL AS TEXT)", |(_, column)| column.as_text.as_str());
-        statement.sql(&format!(", {text} AS s{place}"));
-    }
-    let joins = sort.iter().filter_map(|(_, column)| column.join.clone()).collect();
-    from_where(connection, &mut statement, query, joins)?;
-    if let Some(cursor) = cursor {
-        after(&mut statement, &sort, cursor)?;
-    }
-    statement.sql(" ORDER BY ");
-    for (key, column) in &sort {
-        let direction = if key.descending { "DESC" } else { "ASC" };
-        let expression = &column.expression;
-        statement.sql(&format!("({expression} IS NULL), {expression} {direction}, "));
-    }
-    statement.sql("r.key LIMIT ").bind(i64::from(count) + 1);
-    connection.load::<SortRecord>(&statement)
-}
-
-/// Rows after the position: for each prefix of the sort keys, equal so far and then beyond.
-/// Missing values sort last in either direction.
-fn after(statement: &mut Statement, sort: &[(&SortKey, SortColumn)], cursor: &Cursor) -> Result<(), StoreError> {
-    if cursor.s.len() != sort.len() {
-        return Err(StoreError::Cursor);
-    }
-    let mut values = Vec::new();
-    for ((_, column), text) in sort.iter().zip(&cursor.s) {
-        values.push(match (text, column.kind) {
-            (None, _) => None,
-            (Some(text), SortValue::Text) => Some(Value::Text(text.clone())),
-            (Some(text), SortValue::Integer) => Some(Value::Integer(text.parse().map_err(|_| StoreError::Cursor)?)),
-            (Some(text), SortValue::Bytes) => Some(Value::Bytes(unhex(text).ok_or(StoreError::Cursor)?.into())),
-        });
-    }
-    statement.sql(" AND (");
-    for depth in 0..=sort.len() {
-        statement.sql(if depth > 0 { " OR (" } else { "(" });
-        for ((_, column), value) in sort.iter().zip(&values).take(depth) {
-            match value {
-                Some(value) => statement.sql(&column.expression).sql(" = ").bind(value.clone()),
-                None => statement.sql(&column.expression).sql(" IS NULL"),
-            };
-            statement.sql(" AND ");
-        }
-        match (sort.get(depth), values.get(depth)) {
-            (Some((key, column)), Some(Some(value))) => {
-                let expression = &column.expression;
-                statement
-                    .sql(&format!("({expression} {} ", if key.descending { "<" } else { ">" }))
-                    .bind(value.clone());
-                statement.sql(&format!(" OR {expression} IS NULL)"))
-            }
-            (Some(_), _) => statement.sql("1 = 0"),
-            (None, _) => statement.sql("r.key > ").bind(cursor.k),
-        };
-        statement.sql(")");
-    }
-    statement.sql(")");
-    Ok(())
-}
-
-/// `FROM … WHERE …` of a query. The most selective indexed condition leads: how many rows each has
+/// ` FROM … WHERE …` of a query. The most selective indexed condition leads: how many rows each has
 /// is measured up to a bound, which costs far less than a wrong order.
-fn from_where(
+pub(super) fn from_where(
     connection: &mut Connection,
     statement: &mut Statement,
     query: &Query,
-    joins: Vec<Statement>,
 ) -> Result<(), StoreError> {
     let leader = leader(connection, query)?;
     match leader {
@@ -284,9 +206,6 @@ fn from_where(
         None => {
             statement.sql(" FROM resource r");
         }
-    }
-    for join in joins {
-        statement.append(join);
     }
     statement.sql(" WHERE r.state = 1 AND r.type = ").bind(i64::from(query.type_number));
     for (place, condition) in query.conditions.iter().enumerate() {
@@ -338,7 +257,7 @@ fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> 
         }
         _ => {
             statement.sql("SELECT count(*) AS n");
-            from_where(connection, &mut statement, query, Vec::new())?;
+            from_where(connection, &mut statement, query)?;
         }
     }
     Ok(connection.load::<Count>(&statement)?.first().map_or(0, |count| count.n))
