@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ingest::{IngestPlan, identity, patient_criteria, plan};
+use super::ingest::{IngestPlan, PlannedPatient, identity, patient_criteria, plan};
 use crate::engine::{Answer, Engine, EntryAnswer, Refusal, Rejection, decode_pairs};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
@@ -56,9 +56,9 @@ pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested,
     check_resource(document, Some("Bundle")).map_err(Rejection::bad_request)?;
     for _ in 0..ATTEMPTS {
         let plan = prepare(engine, document)?;
-        let IngestPlan { transaction, issues, bundle_id, .. } = plan;
+        let IngestPlan { transaction, issues, bundle_id, patient, .. } = plan;
         match engine.transaction_blocking(transaction, "", None)?.wait() {
-            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, &answers)),
+            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, patient, &answers)),
             Err(Refusal::Rejected(rejection)) if rejection.status != 412 => return Err(rejection),
             // A condition no longer holds: somebody wrote in between. What is here is looked up anew.
             Err(_) => {}
@@ -108,15 +108,22 @@ fn damaged(error: json::JsonError) -> Rejection {
 }
 
 impl Ingested {
-    fn of(issues: Vec<Issue>, bundle_id: String, answers: &[EntryAnswer]) -> Self {
+    fn of(issues: Vec<Issue>, bundle_id: String, patient: PlannedPatient, answers: &[EntryAnswer]) -> Self {
         let mut ingested =
             Self { issues, bundle_id, patient_id: None, created: 0, updated: 0, deleted: 0, unchanged: 0 };
-        let patient = definitions().resource_number("Patient");
-        for answer in answers {
-            let EntryAnswer::Single(Answer { status, type_number, id, changed, located, .. }) = answer else {
+        let mut patient_entry = None;
+        match patient {
+            PlannedPatient::Kept(id) => {
+                ingested.patient_id = Some(id);
+                ingested.unchanged += 1;
+            }
+            PlannedPatient::Written(entry) => patient_entry = Some(entry),
+        }
+        for (place, answer) in answers.iter().enumerate() {
+            let EntryAnswer::Single(Answer { status, id, changed, located, .. }) = answer else {
                 continue;
             };
-            if Some(*type_number) == patient {
+            if patient_entry == Some(place) {
                 ingested.patient_id = Some(id.clone());
             }
             match (status, changed, located) {

@@ -70,6 +70,10 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         if value.trim().is_empty() || matches!(name.as_str(), "_format" | "_pretty") {
             continue;
         }
+        if name.contains('\0') || value.contains('\0') {
+            issues.push(Issue::error(IssueCode::Invalid, format!("{name:?}={value:?} has a character U+0000")));
+            continue;
+        }
         let parser = Parser { type_number, name, value, options };
         match parser.pair(&mut query) {
             Ok(()) => {}

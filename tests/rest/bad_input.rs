@@ -96,7 +96,7 @@ fn wrong_content_is_400_with_its_place() {
             assert_eq!(place(&answer.body), at, "{why}");
             assert!(why.contains(says), "{why}");
         };
-        refuse(patient(json!({ "nmae": [] })), "Patient", "did you mean 'name'?");
+        refuse(patient(json!({ "nmae": [] })), "Patient.nmae", "did you mean 'name'?");
         refuse(patient(json!({ "name": [{ "given": ["a", 1] }] })), "Patient.name[0].given[1]", "");
         refuse(patient(json!({ "birthDate": "1941-02-30" })), "Patient.birthDate", "");
         refuse(patient(json!({ "gender": ["female"] })), "Patient.gender", "");

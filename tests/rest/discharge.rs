@@ -71,7 +71,12 @@ fn the_same_again_changes_nothing() {
     on_each_alone(|server| {
         let [created, ..] = counts(&send(server, &first()));
         let before = versions(server);
-        assert_eq!(counts(&send(server, &first())), [0, 0, 0, created]);
+        let again = send(server, &first());
+        assert_eq!(counts(&again), [0, 0, 0, created]);
+        for name in ["document", "patient"] {
+            got(server, part(&again.body, name)["valueReference"]["reference"].as_str().unwrap());
+        }
+        outside(server, part(&again.body, "timeline")["valueUrl"].as_str().unwrap());
         assert_eq!(versions(server), before);
     });
 }
@@ -85,10 +90,12 @@ fn a_correction_updates_and_deletes() {
         let before = versions(server);
         let answer = send(server, &corrected());
         let [created, updated, deleted, unchanged] = counts(&answer);
-        assert_eq!((created, deleted), (0, 1), "{}", answer.body);
+        // A Provenance for this version is new, the removed medication is gone.
+        assert_eq!((created, deleted), (1, 1), "{}", answer.body);
+        assert_eq!(got(server, "Provenance")["total"], 2);
         assert!(updated >= 3, "diagnosis, medication, document at least: {updated}");
         assert!(unchanged > updated, "most stays: {unchanged}");
-        assert_eq!(versions(server), before + updated + deleted);
+        assert_eq!(versions(server), before + created + updated + deleted);
         assert_eq!(part(&answer.body, "patient")["valueReference"]["reference"], patient);
         assert_eq!(got(server, "Patient")["total"], 1);
         // The correction again: nothing.
@@ -169,16 +176,13 @@ fn what_is_no_document_is_refused() {
         };
         let mut collection = first();
         collection["type"] = json!("collection");
+        let mut unnamed = without("identifier");
+        unnamed["entry"][0]["resource"].as_object_mut().unwrap().remove("identifier");
         let mut misspelt = first();
         misspelt["entry"][0]["resource"]["nonsense"] = json!(1);
-        for wrong in [
-            without("identifier"),
-            without("entry"),
-            without("type"),
-            collection,
-            misspelt,
-            json!({ "resourceType": "Patient" }),
-        ] {
+        for wrong in
+            [unnamed, without("entry"), without("type"), collection, misspelt, json!({ "resourceType": "Patient" })]
+        {
             refused(&send(server, &wrong), 400);
         }
         assert_eq!(versions(server), 0);

@@ -44,7 +44,8 @@ fn prefixes_compare_spans() {
             "ne1941-02-03T10:00:00%2B09:00",
             "ge1941-01-01&birthdate=lt1942-01-01",
         ]
-        .into_iter().for_each(holds);
+        .into_iter()
+        .for_each(holds);
         [
             "gt1941-02-03",
             "lt1941-02-03",
@@ -60,7 +61,8 @@ fn prefixes_compare_spans() {
             "sa1941-02",
             "eb1941-02",
         ]
-        .into_iter().for_each(fails);
+        .into_iter()
+        .for_each(fails);
     });
 }
 

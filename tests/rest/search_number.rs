@@ -28,15 +28,7 @@ fn precision_is_a_range() {
         find("100.000", &[1]);
         find("1e2", &[0, 1, 2, 3, 4, 5]);
         find("ne100", &[4, 5]);
-        find(
-            "100.49,104",
-            &[3, 4, 5].map(|place: usize| place)[..]
-                .iter()
-                .copied()
-                .filter(|place| *place != 4)
-                .collect::<Vec<_>>()
-                .as_slice(),
-        );
+        find("100.49,104", &[3, 5]);
     });
 }
 

@@ -24,7 +24,7 @@ fn has_its_forms() {
         find(&format!("subject=Group/{tag},Patient/{tag}"), &[&patient, &group, &versioned]);
         find("subject=Patient/nobody", &[]);
         refused(&server.get("Observation?subject:Nonsense=1"), 400);
-        refused(&server.get("Observation?patient=Group/1"), 400);
+        refused(&server.get("Observation?encounter=Group/1"), 400);
     });
 }
 
