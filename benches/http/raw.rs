@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::sqlite::{Connection, Value};
 
-const RESOURCES_PER_TRANSACTION: usize = 64;
+pub(crate) const RESOURCES_PER_TRANSACTION: usize = 64;
 
 /// Columns that say which resource a row belongs to, the preferred one first.
 const RESOURCE_COLUMNS: [&str; 3] = ["key", "resource_key", "resource"];

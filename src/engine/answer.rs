@@ -65,9 +65,10 @@ impl Rejection {
     pub fn at(mut self, place: &str) -> Self {
         for issue in &mut self.issues {
             issue.expression = Some(match issue.expression.take() {
-                Some(inner) => {
-                    format!("{place}.resource.{}", inner.split_once('.').map_or(inner.as_str(), |(_, rest)| rest))
-                }
+                Some(inner) => match inner.split_once('.') {
+                    Some((_, rest)) => format!("{place}.resource.{rest}"),
+                    None => format!("{place}.resource"),
+                },
                 None => place.to_owned(),
             });
         }

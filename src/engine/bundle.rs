@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::answer::{Answer, Payload, Rejection};
-use super::entry::{Entry, Link, place};
+use super::entry::{Entry, Link, check_envelope, place};
 use super::prepare::{parse, type_number};
 use super::rewrite::{Links, conditional_references, rewrite};
 use super::single::{Searched, delete, new_id, only_match, put, read_answer, same_id, several};
@@ -176,11 +176,13 @@ impl Engine {
         let jobs = self
             .blocking(move |_| {
                 let mut bundle = parse(&body)?;
-                Ok(take_entries(&mut bundle)
+                Ok(batch_entries(&mut bundle)?
                     .into_iter()
                     .enumerate()
                     .map(|(index, entry)| {
-                        let entry = Entry::read(index, entry, &base)?;
+                        let entry = check_envelope(index, entry)?;
+                        let entry =
+                            Entry::read(index, entry, &base).map_err(|rejection| rejection.at(&place(index)))?;
                         Ok((
                             entry.link,
                             entry.resource.map(|resource| Bytes::from(resource.to_bytes())),
@@ -201,7 +203,7 @@ impl Engine {
                 }
                 Err(rejection) => {
                     if let Some(slot) = entries.get_mut(index) {
-                        *slot = Some(Err(rejection.at(&place(index))));
+                        *slot = Some(Err(rejection));
                     }
                 }
             }
@@ -275,8 +277,13 @@ impl Engine {
                     format!("this entry and {} write the same resource; a transaction may write it once", place(other));
                 return Err(Rejection::new(400, IssueCode::Duplicate, again).at(&place(entry.index)));
             }
-            if let (Some(full_url), Some(id)) = (&entry.full_url, &identity.id) {
-                planner.links.insert(full_url, format!("{}/{id}", entry.link.type_name()));
+            if let (Some(full_url), Some(id)) = (&entry.full_url, &identity.id)
+                && !planner.links.insert(full_url, format!("{}/{id}", entry.link.type_name()))
+            {
+                let twice = format!(
+                    "the fullUrl {full_url:?} names another entry already; it must be unique in a bundle (FHIR R4 bdl-7)"
+                );
+                return Err(Rejection::new(400, IssueCode::Duplicate, twice).at(&place(entry.index)));
             }
             identities.push(identity);
         }
@@ -360,6 +367,16 @@ fn take_entries<'a>(bundle: &mut Node<'a>) -> Vec<Node<'a>> {
         Some(Node::Array(entries)) => entries,
         _ => Vec::new(),
     }
+}
+
+/// The entries of a batch, when the Bundle around them is right.
+fn batch_entries<'a>(bundle: &mut Node<'a>) -> Result<Vec<Node<'a>>, Rejection> {
+    let entries = match bundle.get("entry") {
+        Some(Node::Array(entries)) if !entries.is_empty() => take_entries(bundle),
+        _ => Vec::new(),
+    };
+    check_resource(bundle, Some("Bundle")).map_err(Rejection::bad_request)?;
+    Ok(entries)
 }
 
 fn step_type(step: &Step) -> String {

@@ -5,6 +5,7 @@ use super::{Preconditions, Rejection};
 use crate::format::json::Node;
 use crate::r4::datetime;
 use crate::r4::outcome::IssueCode;
+use crate::validation::structure::check_resource;
 
 /// Where a request goes, method included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,31 @@ pub(super) struct Entry<'a> {
 /// `Bundle.entry[3]`
 pub(super) fn place(index: usize) -> String {
     format!("Bundle.entry[{index}]")
+}
+
+/// Checks an entry of a batch, but not the resource it brings: each entry answers for itself.
+pub(super) fn check_envelope(index: usize, mut entry: Node<'_>) -> Result<Node<'_>, Rejection> {
+    let resource = entry.remove("resource");
+    let bundle = [
+        ("resourceType", Node::string("Bundle")),
+        ("type", Node::string("batch")),
+        ("entry", Node::Array(vec![entry])),
+    ];
+    let mut bundle = Node::object(bundle);
+    check_resource(&bundle, Some("Bundle")).map_err(|mut issues| {
+        for issue in &mut issues {
+            issue.expression = issue.expression.take().map(|inner| inner.replacen("Bundle.entry[0]", &place(index), 1));
+        }
+        Rejection::bad_request(issues)
+    })?;
+    let mut entry = match bundle.remove("entry") {
+        Some(Node::Array(mut entries)) => entries.pop().unwrap_or(Node::Null),
+        _ => Node::Null,
+    };
+    if let Some(resource) = resource {
+        entry.set("resource", resource);
+    }
+    Ok(entry)
 }
 
 impl<'a> Entry<'a> {

@@ -25,8 +25,9 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn insert(&mut self, full_url: &str, target: String) {
-        self.by_url.insert(full_url.to_owned(), target);
+    /// `false` when the full URL leads elsewhere already.
+    pub(super) fn insert(&mut self, full_url: &str, target: String) -> bool {
+        *self.by_url.entry(full_url.to_owned()).or_insert_with(|| target.clone()) == target
     }
 
     pub(super) fn insert_criteria(&mut self, criteria: &str, target: String) {

@@ -7,6 +7,7 @@ use super::answer::{Answer, Payload, Rejection};
 use super::prepare::{check, check_id, parse, type_number};
 use super::{Engine, Preconditions};
 use crate::format::json::Node;
+use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::search::parse::parse_query;
 use crate::search::query::{Query, Summary, Total};
@@ -263,14 +264,14 @@ pub(super) fn same_id(resource: &Node<'_>, id: &str) -> Result<(), Rejection> {
                 IssueCode::Invalid,
                 format!("the id in the body is {own:?} but the URL says {id:?}; they must be equal"),
             )
-            .at("id"),
+            .at(format!("{}.id", resource.text("resourceType").unwrap_or_default())),
         ])),
         None => Err(Rejection::bad_request(vec![
             Issue::error(
                 IssueCode::Required,
                 format!("the body has no id; an update needs \"id\": {id:?} as in the URL"),
             )
-            .at("id"),
+            .at(format!("{}.id", resource.text("resourceType").unwrap_or_default())),
         ])),
     }
 }
@@ -321,10 +322,12 @@ pub(super) fn conditional_id(
     own_id: Option<String>,
 ) -> Result<(String, bool), Rejection> {
     match (found, own_id) {
-        (Some(found), Some(own)) if found != own => Err(Rejection::bad_request(vec![
-            Issue::error(IssueCode::Invalid, format!("the criteria match {found:?} but the body has the id {own:?}"))
-                .at("id"),
-        ])),
+        (Some(found), Some(own)) if found != own => {
+            let type_name = definitions().resource_by_number(number).map_or("Resource", |found| found.name.as_str());
+            let text = format!("the criteria match {found:?} but the body has the id {own:?}");
+            let issue = Issue::error(IssueCode::Invalid, text).at(format!("{type_name}.id"));
+            Err(Rejection::bad_request(vec![issue]))
+        }
         (Some(found), _) => Ok((found.to_owned(), false)),
         (None, Some(own)) => {
             let exists = transaction.current(number, &own)?.is_some_and(|version| !version.is_deleted());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ingest::{IngestPlan, identity, patient_criteria, plan};
+use super::ingest::{IngestPlan, PlannedPatient, identity, patient_criteria, plan};
 use crate::engine::{Answer, Engine, EntryAnswer, Refusal, Rejection, decode_pairs};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
@@ -54,28 +54,29 @@ pub async fn ingest_document(engine: &Engine, body: Bytes) -> Result<Ingested, R
 /// identifiers belong to several Patients.
 pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested, Rejection> {
     check_resource(document, Some("Bundle")).map_err(Rejection::bad_request)?;
+    let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (plan, known_patient) = prepare(engine, document)?;
-        let IngestPlan { transaction, issues, bundle_id, .. } = plan;
+        let IngestPlan { transaction, issues, bundle_id, patient, .. } = prepare(engine, document)?;
         match engine.transaction_blocking(transaction, "", None)?.wait() {
-            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, known_patient, &answers)),
+            Ok(answers) => return Ok(Ingested::of(issues, bundle_id, patient, &answers)),
             Err(Refusal::Rejected(rejection)) if rejection.status != 412 => return Err(rejection),
             // A condition no longer holds: somebody wrote in between. What is here is looked up anew.
-            Err(_) => {}
+            Err(Refusal::Rejected(rejection)) => last = Some(rejection),
+            Err(Refusal::Stale) => {}
         }
     }
-    Err(Rejection {
+    let keeps_changing = || Rejection {
         retry_after: Some(1),
         ..Rejection::new(
             409,
             IssueCode::Conflict,
             "the citizen's Patient keeps changing while the document is stored; send it again",
         )
-    })
+    };
+    Err(last.unwrap_or_else(keeps_changing))
 }
 
-/// The plan, and the id of the document's Patient when there is one already.
-fn prepare(engine: &Engine, document: &Node<'_>) -> Result<(IngestPlan, Option<String>), Rejection> {
+fn prepare(engine: &Engine, document: &Node<'_>) -> Result<IngestPlan, Rejection> {
     let number = |name: &str| definitions().resource_number(name).unwrap_or(0);
     let identity = identity(document).map_err(|issue| Rejection::bad_request(vec![issue]))?;
     let previous =
@@ -96,13 +97,11 @@ fn prepare(engine: &Engine, document: &Node<'_>) -> Result<(IngestPlan, Option<S
         ));
     }
     let patient = patients.pop();
-    let known_patient = patient.as_ref().map(|found| found.id.clone());
     let patient = patient.as_ref().map(|found| json::parse(&found.version.body)).transpose().map_err(damaged)?;
-    let plan = plan(document, previous.as_ref(), patient.as_ref()).map_err(|issues| {
+    plan(document, previous.as_ref(), patient.as_ref()).map_err(|issues| {
         let conflict = issues.iter().any(|issue| issue.code == IssueCode::Conflict);
         Rejection { status: if conflict { 409 } else { 400 }, ..Rejection::bad_request(issues) }
-    })?;
-    Ok((plan, known_patient))
+    })
 }
 
 #[allow(clippy::needless_pass_by_value)]
@@ -111,15 +110,22 @@ fn damaged(error: json::JsonError) -> Rejection {
 }
 
 impl Ingested {
-    fn of(issues: Vec<Issue>, bundle_id: String, known_patient: Option<String>, answers: &[EntryAnswer]) -> Self {
+    fn of(issues: Vec<Issue>, bundle_id: String, patient: PlannedPatient, answers: &[EntryAnswer]) -> Self {
         let mut ingested =
             Self { issues, bundle_id, patient_id: None, created: 0, updated: 0, deleted: 0, unchanged: 0 };
-        let patient = definitions().resource_number("Patient");
-        for answer in answers {
-            let EntryAnswer::Single(Answer { status, type_number, id, changed, located, .. }) = answer else {
+        let mut patient_entry = None;
+        match patient {
+            PlannedPatient::Kept(id) => {
+                ingested.patient_id = Some(id);
+                ingested.unchanged += 1;
+            }
+            PlannedPatient::Written(entry) => patient_entry = Some(entry),
+        }
+        for (place, answer) in answers.iter().enumerate() {
+            let EntryAnswer::Single(Answer { status, id, changed, located, .. }) = answer else {
                 continue;
             };
-            if Some(*type_number) == patient {
+            if patient_entry == Some(place) {
                 ingested.patient_id = Some(id.clone());
             }
             match (status, changed, located) {
@@ -128,11 +134,6 @@ impl Ingested {
                 (_, true, false) => ingested.deleted += 1,
                 (_, false, _) => ingested.unchanged += 1,
             }
-        }
-        // A Patient who has all of it already is no part of the transaction.
-        if ingested.patient_id.is_none() && known_patient.is_some() {
-            ingested.patient_id = known_patient;
-            ingested.unchanged += 1;
         }
         ingested
     }

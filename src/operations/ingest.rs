@@ -50,6 +50,17 @@ pub struct IngestPlan {
     pub document_identifier: (String, String),
     /// Id under which the document itself is stored (`Bundle/<id>`).
     pub bundle_id: String,
+    /// What becomes of the document's patient.
+    pub patient: PlannedPatient,
+}
+
+/// Where the Patient of a document is found afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedPatient {
+    /// Here already, and not changed: the id.
+    Kept(String),
+    /// Written by this entry of the transaction.
+    Written(usize),
 }
 
 /// Which document this is; the previous version, if there is one, is `Bundle/<bundle_id>`.
@@ -101,7 +112,14 @@ pub fn plan(
 
     let mut entries = Vec::new();
     let mut targets = Vec::new();
+    let mut patient_entry = PlannedPatient::Written(0);
     for item in &items {
+        if item.place == document.subject {
+            patient_entry = match &item.fate {
+                Fate::Existing { id } => PlannedPatient::Kept(id.clone()),
+                _ => PlannedPatient::Written(entries.len()),
+            };
+        }
         match &item.fate {
             // Named all the same, or a Provenance would change when a document is sent again.
             Fate::Existing { id } => targets.push(format!("Patient/{id}")),
@@ -138,6 +156,7 @@ pub fn plan(
         issues,
         document_identifier: (document.identity.system.clone(), document.identity.value.clone()),
         bundle_id,
+        patient: patient_entry,
     })
 }
 

@@ -81,9 +81,8 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         if value.trim().is_empty() || matches!(name.as_str(), "_format" | "_pretty") {
             continue;
         }
-        // PostgreSQL takes no NUL in text, and no FHIR value holds one.
-        if value.contains('\0') {
-            issues.push(Issue::error(IssueCode::Invalid, format!("the value of {name} holds the character U+0000")));
+        if name.contains('\0') || value.contains('\0') {
+            issues.push(Issue::error(IssueCode::Invalid, format!("{name:?}={value:?} has a character U+0000")));
             continue;
         }
         let parser = Parser { type_number, name, value, options };

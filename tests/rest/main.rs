@@ -1,0 +1,33 @@
+//! The REST API as a specification (FHIR R4 http.html, search.html): one file a topic, one
+//! behaviour a test, each on every database that can be had here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod support;
+
+mod bad_input;
+mod batch;
+mod conditional_create;
+mod conditional_delete;
+mod conditional_update;
+mod create;
+mod delete;
+mod discharge;
+mod headers;
+mod history;
+mod metadata;
+mod read;
+mod samples;
+mod search_composite;
+mod search_date;
+mod search_number;
+mod search_quantity;
+mod search_reference;
+mod search_results;
+mod search_string;
+mod search_token;
+mod search_uri;
+mod transaction;
+mod transaction_links;
+mod update;

@@ -1,0 +1,203 @@
+//! Token parameters (FHIR R4 search.html#token) and what holds for all: OR, AND, :missing, :not.
+
+use serde_json::{Value, json};
+
+use crate::common::Server;
+use crate::support::{created, finds, observation, on_each, patient, refused, stored, tagged, unique};
+
+fn identified(tag: &str, identifiers: Value) -> Value {
+    tagged(patient(json!({ "identifier": identifiers })), tag)
+}
+
+/// `code`, `system|code`, `|code`, `system|`.
+#[test]
+fn has_four_forms() {
+    on_each(|server| {
+        let tag = unique("token");
+        let a = created(server, &identified(&tag, json!([{ "system": "urn:a", "value": "1" }])));
+        let b = created(server, &identified(&tag, json!([{ "system": "urn:b", "value": "1" }])));
+        let none = created(server, &identified(&tag, json!([{ "value": "1" }])));
+        let other = created(server, &identified(&tag, json!([{ "system": "urn:a", "value": "2" }])));
+        let find = |value: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&identifier={value}"), ids);
+        find("1", &[&a, &b, &none]);
+        find("urn:a|1", &[&a]);
+        find("urn:a%7C1", &[&a]);
+        find("|1", &[&none]);
+        find("urn:a|", &[&a, &other]);
+        find("urn:unknown|1", &[]);
+        find("3", &[]);
+        refused(&server.get("Patient?identifier=|"), 400);
+        refused(&server.get("Patient?identifier=a|b|c"), 400);
+    });
+}
+
+/// Values joined by commas are OR, repeated parameters AND.
+#[test]
+fn or_within_and_between() {
+    on_each(|server| {
+        let tag = unique("token");
+        let one = created(server, &identified(&tag, json!([{ "system": "urn:a", "value": "1" }])));
+        let two = created(server, &identified(&tag, json!([{ "system": "urn:a", "value": "2" }])));
+        let both = created(
+            server,
+            &identified(&tag, json!([{ "system": "urn:a", "value": "1" }, { "system": "urn:a", "value": "2" }])),
+        );
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&{query}"), ids);
+        find("identifier=1,2", &[&one, &two, &both]);
+        find("identifier=1&identifier=2", &[&both]);
+        find("identifier=1&identifier=3", &[]);
+        find("identifier=3,4", &[]);
+        find("identifier=1,", &[&one, &both]);
+    });
+}
+
+/// search.html#escaping: `\,` `\|` `\$` `\\` are themselves.
+#[test]
+fn escapes_are_taken_out() {
+    on_each(|server| {
+        let tag = unique("token");
+        for value in ["a,b", "a|b", "a$b", "a\\b"] {
+            let id = created(server, &identified(&tag, json!([{ "system": "urn:a", "value": value }])));
+            let escaped = value.replace('\\', "\\\\").replace(',', "\\,").replace('|', "\\|").replace('$', "\\$");
+            let encoded = escaped.replace('\\', "%5C").replace('|', "%7C").replace('$', "%24").replace(',', "%2C");
+            finds(server, &format!("Patient?_tag={tag}&identifier={encoded}"), &[&id]);
+            finds(server, &format!("Patient?_tag={tag}&identifier=urn:a|{encoded}"), &[&id]);
+        }
+    });
+}
+
+/// CodeableConcept, Coding, code, boolean, ContactPoint are all tokens.
+#[test]
+fn every_type_of_a_token() {
+    on_each(|server| {
+        let tag = unique("token");
+        let resource = patient(json!({
+            "active": true, "gender": "female",
+            "telecom": [{ "system": "phone", "value": "03-1234-5678" }, { "system": "email", "value": "a@example.org" }],
+            "communication": [{ "language": { "coding": [{ "system": "urn:ietf:bcp:47", "code": "ja" }] } }]
+        }));
+        let id = created(server, &tagged(resource, &tag));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&{query}"), ids);
+        find("active=true", &[&id]);
+        find("active=false", &[]);
+        find("gender=female", &[&id]);
+        find("gender=http://hl7.org/fhir/administrative-gender|female", &[&id]);
+        find("gender=male", &[]);
+        find("language=ja", &[&id]);
+        find("language=urn:ietf:bcp:47|ja", &[&id]);
+        find("email=a@example.org", &[&id]);
+        find("phone=03-1234-5678", &[&id]);
+        find("telecom=03-1234-5678", &[&id]);
+        find("phone=a@example.org", &[]);
+        refused(&server.get("Patient?active=perhaps"), 400);
+        let id = created(server, &tagged(observation(json!({})), &tag));
+        finds(server, &format!("Observation?_tag={tag}&code=http://loinc.org|8302-2"), &[&id]);
+        finds(server, &format!("Observation?_tag={tag}&code=http://loinc.org|8302-3"), &[]);
+        finds(server, &format!("Observation?_tag={tag}&status=final"), &[&id]);
+    });
+}
+
+/// search.html#modifiers: `:not` are those for which the value does not hold, also without any.
+#[test]
+fn not_includes_those_without_a_value() {
+    on_each(|server| {
+        let tag = unique("token");
+        let female = created(server, &tagged(patient(json!({ "gender": "female" })), &tag));
+        let male = created(server, &tagged(patient(json!({ "gender": "male" })), &tag));
+        let none = created(server, &tagged(patient(json!({})), &tag));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&{query}"), ids);
+        find("gender:not=male", &[&female, &none]);
+        find("gender:not=male,female", &[&none]);
+        find("gender:not=other", &[&female, &male, &none]);
+        find("gender:missing=true", &[&none]);
+        find("gender:missing=false", &[&female, &male]);
+        refused(&server.get("Patient?gender:missing=perhaps"), 400);
+    });
+}
+
+/// `:missing` for every kind of parameter.
+#[test]
+fn missing_works_for_every_kind() {
+    on_each(|server| {
+        let tag = unique("token");
+        let bare = created(
+            server,
+            &tagged(json!({ "resourceType": "Encounter", "status": "planned", "class": { "code": "AMB" } }), &tag),
+        );
+        let full = created(
+            server,
+            &tagged(
+                json!({ "resourceType": "Encounter", "status": "planned", "class": { "code": "AMB" },
+                    "period": { "start": "2024-01-01" }, "subject": { "reference": "Patient/x" },
+                    "length": { "value": 3, "unit": "d" }, "identifier": [{ "value": "1" }] }),
+                &tag,
+            ),
+        );
+        for name in ["date", "subject", "length", "identifier"] {
+            finds(server, &format!("Encounter?_tag={tag}&{name}:missing=true"), &[&bare]);
+            finds(server, &format!("Encounter?_tag={tag}&{name}:missing=false"), &[&full]);
+        }
+        let name = created(server, &tagged(patient(json!({ "name": [{ "family": "x" }] })), &tag));
+        finds(server, &format!("Patient?_tag={tag}&name:missing=false"), &[&name]);
+    });
+}
+
+/// search.html#id: `_id` of one or several.
+#[test]
+fn id_is_a_parameter() {
+    on_each(|server| {
+        let (a, b) = (created(server, &patient(json!({}))), created(server, &patient(json!({}))));
+        finds(server, &format!("Patient?_id={a}"), &[&a]);
+        finds(server, &format!("Patient?_id={a},{b},nobody"), &[&a, &b]);
+        finds(server, &format!("Observation?_id={a}"), &[]);
+        finds(server, &format!("Patient?_id={a}&_id={b}"), &[]);
+    });
+}
+
+/// meta is searchable for every type: `_tag`, `_security`, `_profile`.
+#[test]
+fn meta_is_searchable() {
+    on_each(|server| {
+        let tag = unique("token");
+        let id = created(
+            server,
+            &patient(
+                json!({ "meta": { "tag": [{ "system": "urn:t", "code": tag }], "profile": [format!("http://e/{tag}")],
+                "security": [{ "system": "urn:s", "code": tag }] } }),
+            ),
+        );
+        finds(server, &format!("Patient?_tag=urn:t|{tag}"), &[&id]);
+        finds(server, &format!("Patient?_security={tag}"), &[&id]);
+        finds(server, &format!("Patient?_profile=http://e/{tag}"), &[&id]);
+        finds(server, &format!("Patient?_tag=urn:u|{tag}"), &[]);
+    });
+}
+
+/// An update changes the index: the old value finds nothing any more.
+#[test]
+fn updates_and_deletes_change_the_index() {
+    on_each(|server| {
+        let id = unique("index");
+        let put = |server: &Server, value: &str| {
+            stored(
+                server,
+                &patient(json!({ "id": id, "identifier": [{ "value": value }], "name": [{ "family": value }],
+                "birthDate": if value.starts_with("old") { "1941-02-03" } else { "1950-01-01" } })),
+            );
+        };
+        let (old, new) = (unique("old"), unique("new"));
+        put(server, &old);
+        finds(server, &format!("Patient?identifier={old}"), &[&id]);
+        put(server, &new);
+        for name in ["identifier", "name", "family"] {
+            finds(server, &format!("Patient?{name}={old}"), &[]);
+            finds(server, &format!("Patient?{name}={new}"), &[&id]);
+        }
+        finds(server, &format!("Patient?_id={id}&birthdate=1941-02-03"), &[]);
+        finds(server, &format!("Patient?_id={id}&birthdate=1950-01-01"), &[&id]);
+        server.delete(&format!("Patient/{id}"));
+        finds(server, &format!("Patient?identifier={new}"), &[]);
+        put(server, &old);
+        finds(server, &format!("Patient?identifier={old}"), &[&id]);
+    });
+}
