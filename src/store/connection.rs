@@ -87,10 +87,10 @@ impl Connection {
             Database::Sqlite(path) => {
                 let path = path.to_string_lossy();
                 let mut connection = SqliteConnection::establish(&path).map_err(StoreError::connect)?;
-                connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA mmap_size = 1073741824; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;")?;
+                connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;")?;
                 connection.batch_execute(match role {
-                    Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -2000;",
-                    Role::Writer => "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
+                    Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -8192;",
+                    Role::Writer => "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 134217728;",
                 })?;
                 Ok(Self::Sqlite(Box::new(connection)))
             }

@@ -20,7 +20,7 @@ use crate::r4::definitions;
 use crate::search::extract::ExtractOptions;
 use crate::search::query::Query;
 
-struct Connections(Database);
+pub(super) struct Connections(Database);
 
 impl ManageConnection for Connections {
     type Connection = Connection;
@@ -70,12 +70,6 @@ struct CurrentRecord {
     body: Vec<u8>,
 }
 
-#[derive(QueryableByName)]
-struct PositionRecord {
-    #[diesel(sql_type = BigInt)]
-    position: i64,
-}
-
 impl Store {
     /// Opens the database, brings its schema up to date and starts the writer.
     ///
@@ -99,6 +93,18 @@ impl Store {
         Ok(Self { readers, writer, cache, options: Arc::new(options), _owner: owner })
     }
 
+    /// Brings the schema up to date without serving; answers the names of the migrations that ran.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
+        let _owner = match database {
+            Database::Sqlite(path) => Some(own(path)?),
+            Database::Postgres(_) => None,
+        };
+        Connection::open(database, Role::Writer)?.migrate()
+    }
+
     /// The settings.
     #[must_use]
     pub fn options(&self) -> &StoreOptions {
@@ -111,7 +117,7 @@ impl Store {
         ExtractOptions { default_offset_seconds: self.options.default_offset_seconds }
     }
 
-    fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {
+    pub(super) fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {
         self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
@@ -196,16 +202,6 @@ impl Store {
         notebook::timeline(&mut *self.reader()?, query)
     }
 
-    /// How far an import of `source` came before it stopped: 0 for never begun. Blocks.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn import_position(&self, source: &str) -> Result<i64, StoreError> {
-        let mut statement = Statement::new("SELECT position FROM import_progress WHERE source = ");
-        statement.bind(source);
-        Ok(self.reader()?.load::<PositionRecord>(&statement)?.first().map_or(0, |record| record.position))
-    }
-
     /// Runs `work` in a write transaction and waits until it is durable; an error undoes it.
     /// `work` runs on the writer thread: it should only look up, decide and put.
     ///
@@ -254,24 +250,6 @@ impl<T, E: From<StoreError>> Pending<T, E> {
     /// What the work said, or what the database says.
     pub fn wait(self) -> Result<T, E> {
         self.0.blocking_recv().unwrap_or_else(|_| Err(stopped().into()))
-    }
-}
-
-impl WriteTransaction<'_> {
-    /// Remembers how far an import came, in the same transaction as what it wrote.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn set_import_position(&mut self, source: &str, position: i64) -> Result<(), StoreError> {
-        let mut statement = Statement::new("INSERT INTO import_progress (source, position, finished) VALUES (");
-        statement
-            .bind(source)
-            .sql(", ")
-            .bind(position)
-            .sql(", 0) ON CONFLICT (source) DO UPDATE SET position = ")
-            .bind(position);
-        self.connection.execute(&statement)?;
-        Ok(())
     }
 }
 

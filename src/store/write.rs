@@ -117,6 +117,8 @@ pub struct WriteTransaction<'a> {
     pub(super) changes: Vec<ChangeRow>,
     /// Everything invalidated by this batch, flushed or not.
     pub(super) invalidated: Vec<(u8, String)>,
+    /// Something was written past the overlay: there is something to commit.
+    pub(super) wrote_directly: bool,
     /// Where the running job began.
     mark: Mark,
     undo: Vec<(i64, Option<Touched>)>,
@@ -164,6 +166,7 @@ impl<'a> WriteTransaction<'a> {
             past: Vec::new(),
             changes: Vec::new(),
             invalidated: Vec::new(),
+            wrote_directly: false,
             mark: Mark::default(),
             undo: Vec::new(),
         }
@@ -173,6 +176,11 @@ impl<'a> WriteTransaction<'a> {
     #[must_use]
     pub const fn now(&self) -> i64 {
         self.now
+    }
+
+    /// Says that the job writes past the overlay. It must be its last step: that cannot be undone alone.
+    pub(super) fn note_directly(&mut self) {
+        self.wrote_directly = true;
     }
 
     /// A job begins: what follows can be undone alone.

@@ -136,8 +136,9 @@ impl WriterThread {
         }
         transaction.flush()?;
         let invalidated = std::mem::take(&mut transaction.invalidated);
+        let wrote_directly = transaction.wrote_directly;
         drop(transaction);
-        if invalidated.is_empty() {
+        if invalidated.is_empty() && !wrote_directly {
             return connection.batch("ROLLBACK");
         }
         connection.batch("COMMIT")?;

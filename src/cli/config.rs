@@ -1,0 +1,315 @@
+//! Settings: flags over `renraku.toml` over `RENRAKU_*` over defaults.
+//!
+//! One struct is all three sources: Clap reads it from flags and, each variable as if it were a flag,
+//! from the environment; Serde reads it from the file, where unknown keys are errors.
+
+mod units;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, ValueEnum};
+use renraku::engine::{Engine, EngineSettings};
+use renraku::http::HttpSettings;
+use renraku::store::{Database, Store, StoreError, StoreOptions};
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use units::{Duration, Size, TimeZone};
+
+const FILE: &str = "renraku.toml";
+
+/// Settings of one source; what it does not say is `None`.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Settings {
+    /// File with settings, one `name = value` a line [default: ./renraku.toml when there is one]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Where the data lives: sqlite://FILE or postgres://USER@HOST/DATABASE [default: sqlite://renraku.db]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// URL under which clients reach this server, for example https://fhir.example.jp/fhir
+    /// [default: as in the request]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Largest body of a request [default: 50MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_body: Option<Size>,
+    /// Resources on a search page when the client does not say [default: 20]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    default_count: Option<u32>,
+    /// Most resources on a search page [default: 1000]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    max_count: Option<u32>,
+    /// Most entries of a batch or transaction [default: 10000]
+    #[arg(long, value_name = "NUMBER")]
+    max_entries: Option<usize>,
+    /// Longest time a search may take [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    search_timeout: Option<Duration>,
+    /// Memory for resources that are read often; must be 0 when several servers share a PostgreSQL
+    /// [default: 64MiB with SQLite, 0 with PostgreSQL]
+    #[arg(long, value_name = "SIZE")]
+    cache_bytes: Option<Size>,
+    /// Connections for reading [default: 8]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    readers: Option<u32>,
+    /// Threads for HTTP [default: one a core]
+    #[arg(long, value_name = "NUMBER")]
+    workers: Option<usize>,
+    /// Reverse proxies whose X-Forwarded-* headers are believed (addresses, separated by commas)
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    trusted_proxies: Option<Vec<IpAddr>>,
+    /// Refuse updates without If-Match [default: false]
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_if_match: Option<bool>,
+    /// Refuse transactions whose conditional references find nothing, instead of storing them as
+    /// they are written [default: false]
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    strict_references: Option<bool>,
+    /// Time zone of dates that have none [default: +09:00]
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
+    time_zone: Option<TimeZone>,
+    /// What is logged to standard error: error, warn, info, debug, or a filter such as
+    /// info,renraku::store=debug [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// Settings that only `serve` has use for; the help of the other commands leaves them out.
+const OF_SERVE: [&str; 9] = [
+    "listen",
+    "base_url",
+    "max_body",
+    "default_count",
+    "max_count",
+    "max_entries",
+    "search_timeout",
+    "workers",
+    "trusted_proxies",
+];
+/// Settings that `healthcheck` has no use for, besides most of those.
+const OF_ENGINE: [&str; 5] = ["cache_bytes", "readers", "require_if_match", "strict_references", "time_zone"];
+
+/// Hides settings from the help of commands that make no use of them; they are accepted all the same.
+pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
+    let hide = |command: clap::Command, hidden: Vec<&'static str>| {
+        command.mut_args(move |argument| {
+            let found = hidden.contains(&argument.get_id().as_str());
+            if found { argument.hide(true) } else { argument }
+        })
+    };
+    let all = [&OF_SERVE[..], &OF_ENGINE, &["database"]].concat();
+    command
+        .mut_subcommand("import", |import| {
+            hide(import, [&OF_SERVE[..], &["require_if_match", "cache_bytes", "readers"]].concat())
+        })
+        .mut_subcommand("migrate", |migrate| hide(migrate, [&OF_SERVE[..], &OF_ENGINE].concat()))
+        .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| *name != "listen").collect()))
+}
+
+#[derive(Debug, Parser)]
+struct Environment {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// All settings, from all sources.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) store: StoreOptions,
+    pub(super) engine: EngineSettings,
+    pub(super) http: HttpSettings,
+    log: String,
+    log_format: LogFormat,
+}
+
+impl Settings {
+    /// These settings, filled up from the file, the environment and the defaults.
+    pub(super) fn resolve(self) -> Result<Config, Failure> {
+        self.resolve_from(|name| std::env::var_os(name), Path::new(FILE))
+    }
+
+    fn resolve_from(
+        self,
+        environment: impl Fn(&str) -> Option<OsString>,
+        default_file: &Path,
+    ) -> Result<Config, Failure> {
+        let environment = from_environment(environment)?;
+        let file = match self.config.as_ref().or(environment.config.as_ref()) {
+            Some(path) => from_file(path)?,
+            None if default_file.exists() => from_file(default_file)?,
+            None => Self::default(),
+        };
+        self.over(file).over(environment).complete()
+    }
+
+    fn over(self, lower: Self) -> Self {
+        Self {
+            config: self.config.or(lower.config),
+            database: self.database.or(lower.database),
+            listen: self.listen.or(lower.listen),
+            base_url: self.base_url.or(lower.base_url),
+            max_body: self.max_body.or(lower.max_body),
+            default_count: self.default_count.or(lower.default_count),
+            max_count: self.max_count.or(lower.max_count),
+            max_entries: self.max_entries.or(lower.max_entries),
+            search_timeout: self.search_timeout.or(lower.search_timeout),
+            cache_bytes: self.cache_bytes.or(lower.cache_bytes),
+            readers: self.readers.or(lower.readers),
+            workers: self.workers.or(lower.workers),
+            trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
+            require_if_match: self.require_if_match.or(lower.require_if_match),
+            strict_references: self.strict_references.or(lower.strict_references),
+            time_zone: self.time_zone.or(lower.time_zone),
+            log: self.log.or(lower.log),
+            log_format: self.log_format.or(lower.log_format),
+        }
+    }
+
+    fn complete(self) -> Result<Config, Failure> {
+        let database = self.database.as_deref().unwrap_or("sqlite://renraku.db");
+        let database = Database::parse(database).map_err(|why| Failure::new(2, format!("database: {why}")))?;
+        let store = StoreOptions::new(database);
+        let engine = EngineSettings::default();
+        let http = HttpSettings::default();
+        let (default_count, max_count) =
+            (self.default_count.unwrap_or(engine.default_count), self.max_count.unwrap_or(engine.max_count));
+        if default_count == 0 || max_count < default_count {
+            return Err(Failure::new(
+                2,
+                format!(
+                    "default_count is {default_count} and max_count is {max_count}; right is 1 ≤ default_count ≤ max_count"
+                ),
+            ));
+        }
+        Ok(Config {
+            store: StoreOptions {
+                readers: self.readers.unwrap_or(store.readers),
+                cache_bytes: self.cache_bytes.map_or(store.cache_bytes, |size| size.0),
+                default_offset_seconds: self.time_zone.map_or(store.default_offset_seconds, |zone| zone.0),
+                ..store
+            },
+            engine: EngineSettings {
+                default_count,
+                max_count,
+                max_entries: self.max_entries.unwrap_or(engine.max_entries),
+                search_timeout: self.search_timeout.map_or(engine.search_timeout, |timeout| timeout.0),
+                require_if_match: self.require_if_match.unwrap_or(engine.require_if_match),
+                strict_references: self.strict_references.unwrap_or(engine.strict_references),
+            },
+            http: HttpSettings {
+                listen: self.listen.unwrap_or(http.listen),
+                base_url: self.base_url.map(|url| url.trim_end_matches('/').to_owned()),
+                max_body: self.max_body.map_or(http.max_body, |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                workers: self.workers.unwrap_or(http.workers).max(1),
+                trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+            },
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log_format: self.log_format.unwrap_or(LogFormat::Text),
+        })
+    }
+}
+
+/// Each variable is read as if it were the flag of that name.
+fn from_environment(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    for argument in Environment::command().get_arguments() {
+        let Some(flag) = argument.get_long() else { continue };
+        let name = format!("RENRAKU_{}", flag.to_uppercase().replace('-', "_"));
+        let Some(value) = value_of(&name).filter(|value| !value.is_empty()) else { continue };
+        let mut assignment = OsString::from(format!("--{flag}="));
+        assignment.push(&value);
+        let read = Environment::try_parse_from([OsString::from("renraku"), assignment]).map_err(|error| {
+            let text = error.to_string();
+            let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Failure::new(2, format!("the environment variable {name}: {why}"))
+        })?;
+        settings = settings.over(read.settings);
+    }
+    Ok(settings)
+}
+
+fn from_file(path: &Path) -> Result<Settings, Failure> {
+    let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
+    toml::from_str(&text).map_err(|error| refuse(&error.to_string().trim_end()))
+}
+
+impl Config {
+    /// Begins to log to standard error.
+    pub(super) fn start_log(&self) -> Result<(), Failure> {
+        let filter = EnvFilter::try_new(&self.log)
+            .map_err(|error| Failure::new(2, format!("log: {:?} is not a log filter: {error}", self.log)))?;
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        match self.log_format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().init(),
+        }
+        Ok(())
+    }
+
+    /// Opens the database and puts the engine on it.
+    pub(super) fn open(&self) -> Result<Engine, Failure> {
+        let store = Store::open(self.store.clone()).map_err(|error| cannot_open(&self.store.database, &error))?;
+        Ok(Engine::new(store, self.engine.clone()))
+    }
+}
+
+/// What a person can do about a database that does not open.
+pub(super) fn cannot_open(database: &Database, error: &StoreError) -> Failure {
+    let why = match error {
+        StoreError::Unavailable(why) | StoreError::Database(why) => why.trim_end().to_owned(),
+        other => other.to_string(),
+    };
+    Failure::new(
+        1,
+        match database {
+            Database::Sqlite(_) if why.contains("is in use") => why,
+            Database::Sqlite(path) => {
+                let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir());
+                let hint = folder.map_or_else(
+                    || {
+                        "check that it is a renraku database and that this user may read and write it and its folder"
+                            .to_owned()
+                    },
+                    |folder| format!("the folder {} does not exist; create it first", folder.display()),
+                );
+                format!("cannot open the database {}: {why} ({hint})", path.display())
+            }
+            // The URL may hold a password: it is not repeated.
+            Database::Postgres(_) => format!(
+                "cannot open the PostgreSQL database: {why} (check host, user and password in --database, and that the database exists)"
+            ),
+        },
+    )
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

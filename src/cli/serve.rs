@@ -1,0 +1,136 @@
+//! `renraku serve`
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use renraku::engine::{Engine, EntryAnswer, Refusal, Rejection};
+use renraku::format::json::Node;
+use renraku::operations::demo::demo_bundles;
+use renraku::r4::definitions;
+
+use super::config::Settings;
+use super::healthcheck::reachable;
+use super::{Failure, answer, tell};
+
+const ATTEMPTS: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  renraku serve --demo
+  renraku serve --listen 127.0.0.1:9090 --database sqlite:///var/lib/renraku/renraku.db
+  renraku serve --database postgres://renraku@db.example.jp/renraku --base-url https://fhir.example.jp/fhir
+
+When it is ready it prints one line, `listening on http://ADDRESS:PORT`, to standard output; logs go to
+standard error. SIGTERM and Ctrl-C let requests that are under way finish.
+
+Exit codes: 0 after a signal, 1 when something fails, 2 when it was started in a way it refuses.";
+
+/// Serve FHIR over HTTP
+///
+/// Every setting below can also stand in renraku.toml (max_body = "20MiB") or in the environment
+/// (RENRAKU_MAX_BODY=20MiB). Flags come first, then the file, then the environment.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Load made-up citizens first, to look around; changes nothing when they are there already
+    #[arg(long)]
+    demo: bool,
+    /// Listen on an address that others can reach, although nothing is encrypted and nobody is asked
+    /// who they are
+    #[arg(long)]
+    insecure: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let config = arguments.settings.resolve()?;
+    let listen = config.http.listen;
+    if !listen.ip().to_canonical().is_loopback() {
+        if !arguments.insecure {
+            return Err(Failure::new(2, refusal(listen)));
+        }
+        tell(format_args!(
+            "WARNING: --insecure: everyone who can reach {listen} can read and change every record here. \
+             There is no TLS and no authentication. Do not do this with data of real people."
+        ));
+    }
+    config.start_log()?;
+    let engine = config.open()?;
+    let citizen = if arguments.demo { load_demo(&engine)? } else { None };
+    let base_url = config.http.base_url.clone();
+    let ready = |address: SocketAddr| {
+        answer(format_args!("listening on http://{address}"));
+        if let Some(citizen) = citizen {
+            let root = base_url.map_or_else(
+                || format!("http://{}", reachable(address)),
+                |url| url.trim_end_matches("/fhir").to_owned(),
+            );
+            tell(format_args!("a timeline to look at: {root}/notebook/v1/citizens/{citizen}/timeline"));
+        }
+    };
+    match renraku::http::serve(engine, config.http.clone(), ready) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Failure::new(1, cannot_listen(listen, &error))),
+    }
+}
+
+fn refusal(listen: SocketAddr) -> String {
+    format!(
+        "will not listen on {listen}, which others can reach: this version has no TLS and no authentication, so \
+         everyone there could read and change every record.\n\
+         Put a reverse proxy with TLS and authentication in front and listen on loopback (--listen 127.0.0.1:{port}), \
+         or, on a network that only you can reach and without data of real people, add --insecure.",
+        port = listen.port()
+    )
+}
+
+fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> String {
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => {
+            "another program uses this port; stop it, or choose another with --listen (port 0 takes any free one)"
+        }
+        ErrorKind::AddrNotAvailable => "this machine does not have that address; see `ip address`",
+        ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one with --listen",
+        _ => return format!("the server on {listen} stopped: {error}"),
+    };
+    format!("cannot listen on {listen}: {hint}")
+}
+
+/// Loads the demonstration; answers the id of a citizen to look at.
+fn load_demo(engine: &Engine) -> Result<Option<String>, Failure> {
+    let mut resources = 0;
+    let mut citizen = None;
+    for bundle in demo_bundles() {
+        let answers = transaction(engine, &bundle).map_err(|rejection| {
+            let why = rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str());
+            Failure::new(1, format!("the demonstration data could not be loaded: {why}"))
+        })?;
+        resources += answers.len();
+        citizen = citizen.or_else(|| patient_of(&answers));
+    }
+    tell(format_args!("demonstration data: {resources} resources of made-up citizens are loaded"));
+    Ok(citizen)
+}
+
+/// The id of the Patient among what a transaction wrote.
+fn patient_of(answers: &[EntryAnswer]) -> Option<String> {
+    let patient = definitions().resource_number("Patient")?;
+    answers.iter().find_map(|answer| match answer {
+        EntryAnswer::Single(answer) if answer.type_number == patient => Some(answer.id.clone()),
+        _ => None,
+    })
+}
+
+fn transaction(engine: &Engine, bundle: &Node<'_>) -> Result<Vec<EntryAnswer>, Rejection> {
+    for _ in 0..ATTEMPTS {
+        match engine.transaction_blocking(bundle.clone(), "", None)?.wait() {
+            Ok(answers) => return Ok(answers),
+            Err(Refusal::Rejected(rejection)) => return Err(rejection),
+            Err(Refusal::Stale) => {}
+        }
+    }
+    Err(Rejection::internal("others keep changing the same resources"))
+}
