@@ -21,7 +21,7 @@ Examples:
   renraku serve --demo                      look around at http://127.0.0.1:8080
   renraku serve --database sqlite:///var/lib/renraku/renraku.db
   renraku import patients.ndjson            load FHIR resources or Bundles
-  curl -s http://127.0.0.1:8080/fhir/Patient?name=見本
+  curl -s -G http://127.0.0.1:8080/fhir/Patient --data-urlencode name=見本
 
 Settings (what --listen and the like set) are taken from, the first that has one:
   1. flags               --max-body 20MiB

@@ -73,7 +73,7 @@ fn full_url(out: &mut Vec<u8>, base: &str, number: u8, id: &str) {
 }
 
 /// Percent-encodes a query component.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~:|,/$*".contains(&byte) {

@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::bundles::encode;
 use super::context::Context;
 use super::respond::{not_allowed, rejection};
 use super::{Shared, respond};
@@ -188,7 +189,7 @@ async fn timeline(
     let next = entries.last().filter(|_| more).map(|last| {
         let mut link = format!("{}/citizens/{id}/timeline?", root(context));
         for (name, value) in pairs.iter().filter(|(name, _)| name != "after") {
-            link.push_str(&format!("{name}={value}&"));
+            link.push_str(&format!("{name}={}&", encode(value)));
         }
         format!("{link}after={}:{}:{}", last.entry.happened_low.unwrap_or(i64::MIN), last.key, last.entry.ordinal)
     });

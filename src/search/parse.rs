@@ -38,6 +38,9 @@ const MOST_VALUES: usize = 5000;
 /// What a value that is compared by range counts.
 const RANGE: usize = 10;
 
+/// Letters of a refusal; the longest list of supported parameters has room.
+const MOST_LETTERS: usize = 4000;
+
 /// Why a pair cannot be used.
 enum Refusal {
     /// Unknown or not supported: ignored for lenient clients.
@@ -49,11 +52,20 @@ enum Refusal {
 type Parsed<T> = Result<T, Refusal>;
 
 fn unknown<T>(diagnostics: impl Into<String>) -> Parsed<T> {
-    Err(Refusal::Unknown(Issue::error(IssueCode::NotSupported, diagnostics)))
+    Err(Refusal::Unknown(Issue::error(IssueCode::NotSupported, readable(diagnostics.into()))))
 }
 
 fn malformed<T>(diagnostics: impl Into<String>) -> Parsed<T> {
-    Err(Refusal::Malformed(Issue::error(IssueCode::Invalid, diagnostics)))
+    Err(Refusal::Malformed(Issue::error(IssueCode::Invalid, readable(diagnostics.into()))))
+}
+
+/// A refusal quotes what was sent, but not pages of it.
+fn readable(mut diagnostics: String) -> String {
+    if let Some((end, _)) = diagnostics.char_indices().nth(MOST_LETTERS) {
+        diagnostics.truncate(end);
+        diagnostics.push('…');
+    }
+    diagnostics
 }
 
 /// Parses a search on one resource type. Parameters without a value are left out, as R4 asks
