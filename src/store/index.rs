@@ -115,7 +115,7 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
             }
             transaction.connection.execute(&statement)?;
         }
-        add.sort_by(compare_rows);
+        add.sort_by(|left, right| compare_rows(left, right));
         insert(transaction.connection, table.name, table.columns, add)?;
     }
     write_notebook(transaction)
@@ -355,7 +355,7 @@ fn write_resources(transaction: &mut WriteTransaction<'_>, placeholders: Rows) -
             transaction.connection.execute(&statement)?;
         }
     }
-    inserts.sort_by(compare_rows);
+    inserts.sort_by(|left, right| compare_rows(left, right));
     let columns = ["key", "type", "id", "version", "updated", "method", "state", "body"];
     insert_strict(transaction.connection, "resource", &columns, inserts)
 }
@@ -437,11 +437,11 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
     insert_strict(transaction.connection, "notebook_citizen", &columns, citizens)?;
     let columns =
         ["key", "ordinal", "citizen", "category", "low", "high", "date_text", "title", "detail", "status", "labels"];
-    entries.sort_by(compare_rows);
+    entries.sort_by(|left, right| compare_rows(left, right));
     insert_strict(transaction.connection, "notebook_entry", &columns, entries)
 }
 
-fn compare_rows(left: &Vec<Value>, right: &Vec<Value>) -> std::cmp::Ordering {
+fn compare_rows(left: &[Value], right: &[Value]) -> std::cmp::Ordering {
     use std::cmp::Ordering;
     for (left, right) in left.iter().zip(right) {
         let order = match (left, right) {
