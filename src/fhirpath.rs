@@ -1,6 +1,6 @@
 //! FHIRPath (N1, <http://hl7.org/fhirpath/N1/>) over borrowed JSON.
 //!
-//! text → [`lexer`] → [`parser`] → [`ast`] (the whole grammar) → [`compile`] (names resolved against
+//! text → [`lexer`] → [`parser`] → [`ast`] (the whole grammar) → [`mod@compile`] (names resolved against
 //! the R4 tables, once an expression) → [`evaluate`]. The compiler knows the part of the language
 //! that the standard's search parameters use; anything else is [`FhirPathError::Unsupported`],
 //! said when compiling, never while a resource is being written.

@@ -6,7 +6,7 @@
 //!
 //! **The same thing has the same id.** A document is its `Bundle.identifier`. Its entries get UUIDv5
 //! ids made of that identifier and a key that does not depend on their order nor on `urn:uuid`s,
-//! which senders draw anew each time (see [`keys`]). Hence: sent twice, nothing changes; a correction
+//! which senders draw anew each time (see `ingest/keys.rs`). Hence: sent twice, nothing changes; a correction
 //! (same identifier, later `timestamp`) updates the same resources and leaves their history; what it
 //! no longer has is deleted; an older version is refused.
 //!

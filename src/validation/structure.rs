@@ -1,7 +1,7 @@
 //! Structural validation: does the JSON of a resource have the shape the standard's tables give it?
 //!
 //! One walk over the tree. A member costs one look-up in the tables; nothing is allocated unless
-//! something is wrong: the place of an element is a chain of stack frames ([`Path`]) that is turned
+//! something is wrong: the place of an element is a chain of stack frames (`Path`) that is turned
 //! into text only for an [`Issue`].
 //!
 //! Rules: FHIR R4 json.html (shapes, nulls, `_` siblings, nothing empty), datatypes.html
