@@ -266,8 +266,13 @@ impl Engine {
         for (index, entry) in take_entries(&mut bundle).into_iter().enumerate() {
             entries.push(Entry::read(index, entry, base).map_err(|rejection| rejection.at(&place(index)))?);
         }
-        let mut planner =
-            Planner { engine: self, links: Links::default(), expectations: Vec::new(), created: HashMap::new() };
+        let mut planner = Planner {
+            engine: self,
+            links: Links::default(),
+            expectations: Vec::new(),
+            created: HashMap::new(),
+            updated: HashSet::new(),
+        };
         let mut identities = Vec::with_capacity(entries.len());
         let mut written: HashMap<(u8, String), usize> = HashMap::new();
         for entry in &entries {
@@ -416,6 +421,8 @@ struct Planner<'a> {
     expectations: Vec<Expectation>,
     /// Conditional creates of this transaction by type and criteria.
     created: HashMap<(u8, String), String>,
+    /// Conditional updates of this transaction that will create, by type and criteria.
+    updated: HashSet<(u8, String)>,
 }
 
 impl Planner<'_> {
@@ -464,6 +471,13 @@ impl Planner<'_> {
                         ));
                     }
                     of(own)
+                }
+                (None, None) if !self.updated.insert((number, criteria.clone())) => {
+                    return Err(Rejection::new(
+                        400,
+                        IssueCode::Duplicate,
+                        "another entry updates by the same criteria; a transaction may write a resource once",
+                    ));
                 }
                 (None, None) => Identity { fresh: true, ..of(new_id()) },
             },
@@ -606,7 +620,10 @@ fn carry_out_step(
             return Err(Rejection::new(
                 501,
                 IssueCode::NotSupported,
-                format!("{link:?} is not supported in a transaction; use a batch"),
+                format!(
+                    "reading a past version of a {} is not supported in a transaction; use a batch",
+                    link.type_name()
+                ),
             ));
         }
         Step::Search { query } => {

@@ -189,6 +189,9 @@ impl Parser<'_> {
         if code.contains('.') || modifier.is_some_and(|modifier| modifier.contains('.')) {
             return unknown(format!("the chained parameter {:?} is not supported yet", self.name));
         }
+        if let ("_id" | "_lastUpdated", Some(modifier)) = (code, modifier) {
+            return unknown(format!("{code} takes no modifier here, not :{modifier} either"));
+        }
         let Some(parameter) = registry().find(self.type_number, code) else { return self.unknown_name(code) };
         match modifier {
             Some("missing") => match self.value {

@@ -151,6 +151,7 @@ fn id_is_a_parameter() {
         finds(server, &format!("Patient?_id={a},{b},nobody"), &[&a, &b]);
         finds(server, &format!("Observation?_id={a}"), &[]);
         finds(server, &format!("Patient?_id={a}&_id={b}"), &[]);
+        assert!(refused(&server.get(&format!("Patient?_id:not={a}")), 400).contains(":not"));
     });
 }
 

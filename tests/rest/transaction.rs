@@ -113,6 +113,17 @@ fn that_writes_a_resource_twice_is_refused() {
             assert_eq!(place(&answer.body), "Bundle.entry[1]");
         }
         refused(&server.get(&format!("Patient/{id}")), 404);
+        // By criteria as well, whether or not something matches yet.
+        let put = || {
+            let identified = patient(json!({ "identifier": [{ "value": id }] }));
+            entry("PUT", &format!("Patient?identifier={id}"), identified)
+        };
+        for _ in 0..2 {
+            let answer = server.post("", &bundle("transaction", vec![put(), put()]));
+            refused(&answer, 400);
+            assert_eq!(place(&answer.body), "Bundle.entry[1]");
+            accepted(server, vec![put()]);
+        }
     });
 }
 
@@ -267,5 +278,28 @@ fn may_be_empty() {
     on_each(|server| {
         let answer = server.post("", &json!({ "resourceType": "Bundle", "type": "transaction" }));
         assert_eq!((answer.status, answer.body.get("entry")), (200, None));
+    });
+}
+
+/// Reads and searches inside; a read that the client has already is 304.
+#[test]
+fn reads_and_searches_are_answered() {
+    on_each(|server| {
+        let id = created(server, &patient(json!({})));
+        let path = format!("Patient/{id}");
+        let answer = accepted(
+            server,
+            vec![
+                entry("GET", &path, Value::Null),
+                conditional(entry("GET", &path, Value::Null), "ifNoneMatch", "W/\"1\""),
+                entry("GET", &format!("Patient?_id={id}&_summary=count"), Value::Null),
+            ],
+        );
+        assert_eq!(statuses(&answer), ["200", "304", "200"]);
+        assert_eq!(entries(&answer)[0]["resource"]["id"], json!(id));
+        assert_eq!(entries(&answer)[1].get("resource"), None);
+        assert_eq!(entries(&answer)[2]["resource"]["total"], 1);
+        let past = bundle("transaction", vec![entry("GET", &format!("{path}/_history/1"), Value::Null)]);
+        assert!(refused(&server.post("", &past), 501).contains("batch"));
     });
 }
