@@ -8,6 +8,7 @@ mod healthcheck;
 mod import;
 mod migrate;
 mod progress;
+mod reindex;
 mod serve;
 
 use std::fmt::Display;
@@ -42,6 +43,7 @@ enum Command {
     Serve(serve::Arguments),
     Import(import::Arguments),
     Migrate(migrate::Arguments),
+    Reindex(reindex::Arguments),
     Healthcheck(healthcheck::Arguments),
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments),
             Command::Import(arguments) => import::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
+            Command::Reindex(arguments) => reindex::run(arguments),
             Command::Healthcheck(arguments) => healthcheck::run(arguments),
         },
     };

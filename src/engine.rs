@@ -9,8 +9,10 @@
 
 mod answer;
 mod bundle;
+mod carry_out;
 mod conditional;
 mod entry;
+mod plan;
 mod prepare;
 mod rewrite;
 mod single;
@@ -19,7 +21,8 @@ mod subset;
 use std::time::Duration;
 
 pub use answer::{Answer, Payload, Rejection};
-pub use bundle::{BundleAnswer, EntryAnswer, Refusal};
+pub use bundle::{BundleAnswer, EntryAnswer};
+pub use carry_out::Refusal;
 pub use conditional::Preconditions;
 pub use entry::Link;
 pub use prepare::decode_pairs;

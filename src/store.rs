@@ -32,6 +32,7 @@ mod index;
 pub mod notebook;
 mod query_sql;
 mod read;
+mod reindex;
 mod search;
 mod sort;
 mod write;
@@ -45,6 +46,7 @@ pub use history::{Change, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{CitizenRow, EntryRow, NotebookRows};
 pub use read::{Pending, Store};
+pub use reindex::reindex;
 pub use search::{Found, SearchPage};
 pub use write::{Prepared, WriteTransaction, Written};
 

@@ -80,7 +80,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     time_zone: Option<TimeZone>,
     /// What is logged to standard error: error, warn, info, debug, or a filter such as
-    /// info,renraku::store=debug [default: info]
+    /// info,renraku::store=debug [default: info, without what goes wrong inside HTTP connections]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
     /// How it is logged [default: text]
@@ -127,6 +127,7 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
             hide(import, [&OF_SERVE[..], &["require_if_match", "cache_bytes", "readers"]].concat())
         })
         .mut_subcommand("migrate", |migrate| hide(migrate, [&OF_SERVE[..], &OF_ENGINE].concat()))
+        .mut_subcommand("reindex", |reindex| hide(reindex, [&OF_SERVE[..], &OF_ENGINE[..4]].concat()))
         .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| *name != "listen").collect()))
 }
 
@@ -227,7 +228,7 @@ impl Settings {
                 workers: self.workers.unwrap_or(http.workers).max(1),
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
             },
-            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })
     }

@@ -47,6 +47,10 @@ impl Link {
             check_id(id)?;
         }
         let own = |part: &&str| (**part).to_owned();
+        // A read takes no parameters here: one that was dropped would answer something else.
+        let cuts = decode_pairs(query.unwrap_or_default())
+            .iter()
+            .any(|(name, _)| !matches!(name.as_str(), "_format" | "_pretty"));
         match (method, parts.as_slice(), query) {
             ("POST", [type_name], None) => Ok(Self::Create { type_name: own(type_name) }),
             ("POST", [type_name, "_search"], query) => {
@@ -60,10 +64,10 @@ impl Link {
             ("DELETE", [type_name], Some(criteria)) => {
                 Ok(Self::ConditionalDelete { type_name: own(type_name), criteria: criteria.to_owned() })
             }
-            ("GET" | "HEAD", [type_name, id], _) if !id.starts_with('_') => {
+            ("GET" | "HEAD", [type_name, id], _) if !id.starts_with('_') && !cuts => {
                 Ok(Self::Read { type_name: own(type_name), id: own(id) })
             }
-            ("GET" | "HEAD", [type_name, id, "_history", version], _) => {
+            ("GET" | "HEAD", [type_name, id, "_history", version], _) if !cuts => {
                 Ok(Self::Vread { type_name: own(type_name), id: own(id), version: own(version) })
             }
             ("GET" | "HEAD", [type_name], query) => {

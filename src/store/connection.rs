@@ -18,6 +18,9 @@ use super::StoreError;
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
 
+/// Number of the advisory lock that serialises writers of one PostgreSQL database.
+const WRITER_LOCK: i64 = 0x7265_6e72_616b_7501;
+
 /// Where the data lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
@@ -158,6 +161,17 @@ impl Connection {
             Self::Postgres(connection) => connection.batch_execute(sql)?,
         }
         Ok(())
+    }
+
+    /// Waits until no other transaction writes. SQLite has one writer anyway.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(super) fn lock_writers(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.batch(&format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})")),
+        }
     }
 
     /// Runs `read` on one snapshot of the data.

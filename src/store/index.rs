@@ -46,12 +46,12 @@ pub(super) fn fit(text: &str) -> String {
 type Rows = Vec<Vec<Value>>;
 
 /// A table and its columns, in the order in which it is clustered.
-struct Table {
-    name: &'static str,
+pub(super) struct Table {
+    pub(super) name: &'static str,
     columns: &'static [&'static str],
 }
 
-const TABLES: [Table; 8] = [
+pub(super) const TABLES: [Table; 8] = [
     Table { name: "token", columns: &["parameter", "code", "system", "key"] },
     Table { name: "string", columns: &["parameter", "start", "key", "exact", "rest"] },
     Table { name: "date", columns: &["parameter", "low", "high", "key"] },
@@ -329,7 +329,8 @@ fn patient_number() -> u8 {
 
 fn write_resources(transaction: &mut WriteTransaction<'_>, placeholders: Rows) -> Result<(), StoreError> {
     let mut inserts = placeholders;
-    for touched in transaction.touched.values() {
+    let touched = if transaction.only_index { None } else { Some(transaction.touched.values()) };
+    for touched in touched.into_iter().flatten() {
         let head = &touched.head;
         if touched.is_new {
             inserts.push(vec![

@@ -12,6 +12,7 @@ use super::cache::VersionCache;
 use super::connection::{Connection, Database, Role, Statement};
 use super::history::{self, Change, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
+use super::reindex;
 use super::search::{self, SearchPage};
 use super::write::WriteTransaction;
 use super::writer::{Job, Writer};
@@ -76,11 +77,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, or (SQLite) another process has it open.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let owner = match &options.database {
-            Database::Sqlite(path) => Some(Arc::new(own(path)?)),
-            Database::Postgres(_) => None,
-        };
-        Connection::open(&options.database, Role::Writer)?.migrate()?;
+        let owner = own(&options.database)?.map(Arc::new);
+        let mut connection = Connection::open(&options.database, Role::Writer)?;
+        connection.migrate()?;
+        reindex::check(&mut connection, &options)?;
+        drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
         let writer = Writer::start(&options, Arc::clone(&cache))?;
         let readers = Pool::builder()
@@ -98,10 +99,7 @@ impl Store {
     /// # Errors
     /// As [`Self::open`].
     pub fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
-        let _owner = match database {
-            Database::Sqlite(path) => Some(own(path)?),
-            Database::Postgres(_) => None,
-        };
+        let _owner = own(database)?;
         Connection::open(database, Role::Writer)?.migrate()
     }
 
@@ -258,7 +256,8 @@ fn stopped() -> StoreError {
 }
 
 /// Takes the lock file beside a SQLite database.
-fn own(path: &std::path::Path) -> Result<File, StoreError> {
+pub(super) fn own(database: &Database) -> Result<Option<File>, StoreError> {
+    let Database::Sqlite(path) = database else { return Ok(None) };
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = std::path::PathBuf::from(lock);
@@ -274,7 +273,7 @@ fn own(path: &std::path::Path) -> Result<File, StoreError> {
             path.display()
         ))
     })?;
-    Ok(file)
+    Ok(Some(file))
 }
 
 struct WorkJob<W, T, E> {

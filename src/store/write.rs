@@ -119,6 +119,8 @@ pub struct WriteTransaction<'a> {
     pub(super) invalidated: Vec<(u8, String)>,
     /// Something was written past the overlay: there is something to commit.
     pub(super) wrote_directly: bool,
+    /// Index and notebook rows are written for what is touched, versions are not: a rebuild.
+    pub(super) only_index: bool,
     /// Where the running job began.
     mark: Mark,
     undo: Vec<(i64, Option<Touched>)>,
@@ -167,6 +169,7 @@ impl<'a> WriteTransaction<'a> {
             changes: Vec::new(),
             invalidated: Vec::new(),
             wrote_directly: false,
+            only_index: false,
             mark: Mark::default(),
             undo: Vec::new(),
         }
@@ -209,7 +212,7 @@ impl<'a> WriteTransaction<'a> {
 
     /// Writes the overlay to the database, inside the open transaction.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        if self.changes.is_empty() {
+        if self.touched.is_empty() {
             return Ok(());
         }
         super::index::write_overlay(self)?;
@@ -368,6 +371,14 @@ impl<'a> WriteTransaction<'a> {
         self.undo.push((key, earlier));
         self.by_id.insert((type_number, id.clone()), key);
         self.touched.insert(key, Touched { type_number, id, head: next, is_new, stored_body, rows, notebook });
+    }
+
+    /// Takes a stored resource up to have its rows written anew.
+    pub(super) fn reindex(&mut self, key: i64, id: String, body: Bytes, rows: IndexRows, notebook: NotebookRows) {
+        let head = Head { key, state: STATE_LIVE, version: 0, updated: 0, method: Method::Put, body };
+        let type_number = super::type_of_key(key);
+        self.by_id.insert((type_number, id.clone()), key);
+        self.touched.insert(key, Touched { type_number, id, head, is_new: false, stored_body: None, rows, notebook });
     }
 
     pub(super) fn new_key(&mut self, type_number: u8) -> i64 {

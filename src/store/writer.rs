@@ -18,9 +18,6 @@ use super::{StoreError, StoreOptions};
 const QUEUE: usize = 4096;
 /// Most jobs in one commit.
 const BATCH: usize = 512;
-/// Number of the advisory lock that serialises writers of one PostgreSQL database.
-const WRITER_LOCK: i64 = 0x7265_6e72_616b_7501;
-
 /// A unit of work, all or nothing.
 pub(super) trait Job: Send {
     /// Runs against the overlay; `false` when it failed and must be undone.
@@ -112,12 +109,8 @@ impl WriterThread {
     }
 
     fn execute_on(&mut self, connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        if connection.is_postgres() {
-            connection.batch("BEGIN")?;
-            connection.batch(&format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"))?;
-        } else {
-            connection.batch("BEGIN IMMEDIATE")?;
-        }
+        connection.batch(if connection.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" })?;
+        connection.lock_writers()?;
         let known = match self.memory.take() {
             // Another process may have written to PostgreSQL since; SQLite has one owner.
             Some(memory) if !connection.is_postgres() => memory,
@@ -150,7 +143,7 @@ impl WriterThread {
 }
 
 /// Reads where the counters stand. Interned names that are known already stay known.
-fn load_memory(connection: &mut Connection, earlier: Option<Memory>) -> Result<Memory, StoreError> {
+pub(super) fn load_memory(connection: &mut Connection, earlier: Option<Memory>) -> Result<Memory, StoreError> {
     let ends = Statement::new(
         "SELECT coalesce((SELECT max(key) FROM resource), 0) AS key, coalesce((SELECT max(seq) FROM change), 0) AS seq, coalesce((SELECT updated FROM change ORDER BY seq DESC LIMIT 1), 0) AS updated",
     );

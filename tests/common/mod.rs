@@ -109,6 +109,28 @@ pub(crate) fn postgres_database() -> Option<Database> {
     Some(Database { url, place: Place::Cluster { maintenance, name } })
 }
 
+/// The column `line` of every row that a query finds.
+pub(crate) fn query_lines(database: &Database, sql: &str) -> Vec<String> {
+    #[derive(diesel::QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        line: String,
+    }
+    let query = diesel::sql_query(sql);
+    let rows: Vec<Line> = match database.url.strip_prefix("sqlite://") {
+        Some(path) => {
+            let mut connection = diesel::SqliteConnection::establish(path).expect("the SQLite file");
+            query.load(&mut connection)
+        }
+        None => {
+            let mut connection = PgConnection::establish(&database.url).expect("the PostgreSQL database");
+            query.load(&mut connection)
+        }
+    }
+    .expect("a query that fits the schema");
+    rows.into_iter().map(|row| row.line).collect()
+}
+
 /// One empty database of each backend that can be had here.
 pub(crate) fn databases() -> impl Iterator<Item = Database> {
     std::iter::once_with(sqlite_database).chain(std::iter::once_with(postgres_database).flatten())

@@ -140,3 +140,8 @@ CREATE TABLE import_progress (
     position BIGINT NOT NULL,
     finished BIGINT NOT NULL
 );
+
+CREATE TABLE setting (
+    name  TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    value TEXT COLLATE "C" NOT NULL
+);

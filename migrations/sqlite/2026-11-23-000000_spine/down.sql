@@ -1,3 +1,4 @@
+DROP TABLE setting;
 DROP TABLE import_progress;
 DROP TABLE notebook_entry;
 DROP TABLE notebook_citizen;

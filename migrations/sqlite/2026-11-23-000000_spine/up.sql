@@ -140,3 +140,8 @@ CREATE TABLE import_progress (
     position INTEGER NOT NULL,
     finished INTEGER NOT NULL
 );
+
+CREATE TABLE setting (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);

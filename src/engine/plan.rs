@@ -1,0 +1,303 @@
+//! Plans a transaction: ids, look-ups, links, and everything that is derived from the resources.
+
+use std::collections::{HashMap, HashSet};
+
+use super::answer::Rejection;
+use super::bundle::take_entries;
+use super::entry::{Entry, Link, place};
+use super::prepare::type_number;
+use super::rewrite::{Links, conditional_references, rewrite};
+use super::single::{new_id, same_id, several};
+use super::{Engine, Preconditions};
+use crate::format::json::Node;
+use crate::r4::outcome::IssueCode;
+use crate::search::parse::parse_query;
+use crate::search::query::Query;
+use crate::store::{Method, Prepared};
+use crate::validation::structure::check_resource;
+
+/// Which resource a conditional entry found while planning.
+pub(super) struct Expectation {
+    pub(super) query: Query,
+    pub(super) found: Option<String>,
+}
+
+/// What an entry will do.
+pub(super) enum Step {
+    /// Nothing: the condition found this resource.
+    Exists {
+        type_name: String,
+        id: String,
+    },
+    Write {
+        prepared: Box<Prepared>,
+        method: Method,
+        fresh: bool,
+        conditions: Preconditions,
+    },
+    Delete {
+        type_name: String,
+        id: Option<String>,
+        conditions: Preconditions,
+    },
+    Read {
+        link: Link,
+        conditions: Preconditions,
+    },
+    Search {
+        query: Box<Query>,
+    },
+}
+
+/// A transaction ready for the writer.
+pub(super) struct Plan {
+    /// Step and rank of each entry.
+    pub(super) steps: Vec<(u8, u8, Step)>,
+    pub(super) expectations: Vec<Expectation>,
+    pub(super) require_if_match: bool,
+    pub(super) default_shape: Vec<(u32, bool)>,
+}
+impl Engine {
+    /// Prepares a transaction.
+    pub(super) fn plan(&self, mut bundle: Node<'_>, base: &str) -> Result<Plan, Rejection> {
+        check_resource(&bundle, Some("Bundle")).map_err(Rejection::bad_request)?;
+        let mut entries = Vec::new();
+        for (index, entry) in take_entries(&mut bundle).into_iter().enumerate() {
+            entries.push(Entry::read(index, entry, base).map_err(|rejection| rejection.at(&place(index)))?);
+        }
+        let mut planner = Planner {
+            engine: self,
+            links: Links::default(),
+            expectations: Vec::new(),
+            created: HashMap::new(),
+            updated: HashSet::new(),
+        };
+        let mut identities = Vec::with_capacity(entries.len());
+        let mut written: HashMap<(u8, String), usize> = HashMap::new();
+        for entry in &entries {
+            let identity = planner.identify(entry).map_err(|rejection| rejection.at(&place(entry.index)))?;
+            if let Some(other) = identity.written().and_then(|name| written.insert(name, entry.index)) {
+                let again =
+                    format!("this entry and {} write the same resource; a transaction may write it once", place(other));
+                return Err(Rejection::new(400, IssueCode::Duplicate, again).at(&place(entry.index)));
+            }
+            if let (Some(full_url), Some(id)) = (&entry.full_url, &identity.id)
+                && !planner.links.insert(full_url, format!("{}/{id}", entry.link.type_name()))
+            {
+                let twice = format!(
+                    "the fullUrl {full_url:?} names another entry already; it must be unique in a bundle (FHIR R4 bdl-7)"
+                );
+                return Err(Rejection::new(400, IssueCode::Duplicate, twice).at(&place(entry.index)));
+            }
+            identities.push(identity);
+        }
+        planner.resolve_conditional_references(&entries)?;
+        let Planner { links, expectations, .. } = planner;
+        let mut steps = Vec::with_capacity(entries.len());
+        let mut default_shape = Vec::with_capacity(entries.len());
+        for (entry, identity) in entries.into_iter().zip(identities) {
+            let index = entry.index;
+            let rank = entry.link.rank();
+            let (step, shape) = self.step(entry, identity, &links).map_err(|rejection| rejection.at(&place(index)))?;
+            default_shape.push(shape);
+            steps.push((rank, type_number(&step_type(&step))?, step));
+        }
+        Ok(Plan { steps, expectations, require_if_match: self.settings.require_if_match, default_shape })
+    }
+
+    fn step(&self, entry: Entry<'_>, identity: Identity, links: &Links) -> Result<(Step, (u32, bool)), Rejection> {
+        let type_name = entry.link.type_name().to_owned();
+        let number = type_number(&type_name)?;
+        let none = (0, false);
+        if let (Some(mut resource), Some(id)) = (entry.resource, identity.id.clone()) {
+            if identity.exists_already {
+                return Ok((Step::Exists { type_name, id }, none));
+            }
+            let mut issues = Vec::new();
+            rewrite(&mut resource, links, entry.full_url.as_deref(), &mut issues);
+            if !issues.is_empty() {
+                return Err(Rejection::bad_request(issues));
+            }
+            let prepared = Box::new(self.derive(number, &type_name, &id, &resource));
+            let method = if matches!(entry.link, Link::Create { .. }) { Method::Post } else { Method::Put };
+            return Ok((Step::Write { prepared, method, fresh: identity.fresh, conditions: entry.conditions }, none));
+        }
+        Ok(match entry.link {
+            Link::Delete { .. } | Link::ConditionalDelete { .. } => {
+                (Step::Delete { type_name, id: identity.id, conditions: entry.conditions }, none)
+            }
+            Link::Search { pairs, .. } => {
+                let query = parse_query(number, &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+                let shape = self.page_shape(&query);
+                (Step::Search { query: Box::new(query) }, shape)
+            }
+            link => (Step::Read { link, conditions: entry.conditions }, none),
+        })
+    }
+}
+
+fn step_type(step: &Step) -> String {
+    match step {
+        Step::Exists { type_name, .. } | Step::Delete { type_name, .. } => type_name.clone(),
+        Step::Write { prepared, .. } => type_of(prepared.type_number),
+        Step::Read { link, .. } => link.type_name().to_owned(),
+        Step::Search { query } => type_of(query.type_number),
+    }
+}
+
+fn type_of(number: u8) -> String {
+    crate::r4::definitions().resource_by_number(number).map_or_else(String::new, |found| found.name.clone())
+}
+
+/// Which resource an entry is about.
+#[derive(Default)]
+struct Identity {
+    number: u8,
+    id: Option<String>,
+    /// The id was made by this server just now.
+    fresh: bool,
+    /// A conditional create found it: nothing is written.
+    exists_already: bool,
+    writes: bool,
+}
+
+impl Identity {
+    fn written(&self) -> Option<(u8, String)> {
+        self.id.clone().filter(|_| self.writes && !self.exists_already).map(|id| (self.number, id))
+    }
+}
+
+struct Planner<'a> {
+    engine: &'a Engine,
+    links: Links,
+    expectations: Vec<Expectation>,
+    /// Conditional creates of this transaction by type and criteria.
+    created: HashMap<(u8, String), String>,
+    /// Conditional updates of this transaction that will create, by type and criteria.
+    updated: HashSet<(u8, String)>,
+}
+
+impl Planner<'_> {
+    fn identify(&mut self, entry: &Entry<'_>) -> Result<Identity, Rejection> {
+        let number = type_number(entry.link.type_name())?;
+        let of = |id: String| Identity { number, id: Some(id), writes: true, ..Identity::default() };
+        let own_id = entry.resource.as_ref().and_then(|resource| resource.text("id")).map(str::to_owned);
+        Ok(match &entry.link {
+            Link::Create { .. } => match &entry.conditions.if_none_exist {
+                None => Identity { fresh: true, ..of(new_id()) },
+                Some(criteria) => {
+                    let name = (number, criteria.clone());
+                    if let Some(id) = self.created.get(&name) {
+                        return Ok(Identity { exists_already: true, ..of(id.clone()) });
+                    }
+                    match self.look_up(number, criteria)? {
+                        Some(id) => Identity { exists_already: true, ..of(id) },
+                        None => {
+                            let id = new_id();
+                            self.created.insert(name, id.clone());
+                            Identity { fresh: true, ..of(id) }
+                        }
+                    }
+                }
+            },
+            Link::Update { id, .. } => {
+                if let Some(resource) = &entry.resource {
+                    same_id(resource, id)?;
+                }
+                of(id.clone())
+            }
+            Link::ConditionalUpdate { criteria, .. } => match (self.look_up(number, criteria)?, own_id) {
+                (Some(found), Some(own)) if found != own => {
+                    return Err(Rejection::invalid(format!(
+                        "the criteria match {found:?} but the resource has the id {own:?}"
+                    )));
+                }
+                (Some(found), _) => of(found),
+                (None, Some(own)) => {
+                    let exists = self.engine.store.current(number, &own)?.is_some_and(|version| !version.is_deleted());
+                    if exists {
+                        return Err(Rejection::new(
+                            409,
+                            IssueCode::Conflict,
+                            format!("nothing matches the criteria, but a resource with the id {own:?} exists"),
+                        ));
+                    }
+                    of(own)
+                }
+                (None, None) if !self.updated.insert((number, criteria.clone())) => {
+                    return Err(Rejection::new(
+                        400,
+                        IssueCode::Duplicate,
+                        "another entry updates by the same criteria; a transaction may write a resource once",
+                    ));
+                }
+                (None, None) => Identity { fresh: true, ..of(new_id()) },
+            },
+            Link::Delete { id, .. } => of(id.clone()),
+            Link::ConditionalDelete { criteria, .. } => {
+                Identity { number, id: self.look_up(number, criteria)?, writes: true, ..Identity::default() }
+            }
+            Link::Read { .. } | Link::Vread { .. } | Link::Search { .. } => Identity { number, ..Identity::default() },
+        })
+    }
+
+    fn look_up(&mut self, number: u8, criteria: &str) -> Result<Option<String>, Rejection> {
+        let query = self.engine.criteria(number, criteria)?;
+        let found = self.engine.store.search(&query, 2, false)?.matches;
+        if found.len() > 1 {
+            return Err(several());
+        }
+        let found = found.into_iter().next().map(|found| found.id);
+        self.expectations.push(Expectation { query, found: found.clone() });
+        Ok(found)
+    }
+
+    /// FHIR R4 http.html#trules: a reference may be a search that finds exactly one resource. One that
+    /// finds none fails the transaction only with `strict_references`.
+    fn resolve_conditional_references(&mut self, entries: &[Entry<'_>]) -> Result<(), Rejection> {
+        let mut known: HashSet<String> = HashSet::new();
+        for entry in entries {
+            let mut references = Vec::new();
+            if let Some(resource) = &entry.resource {
+                conditional_references(resource, &mut references);
+            }
+            for reference in references {
+                if !known.insert(reference.clone()) {
+                    continue;
+                }
+                let (type_name, criteria) = reference.split_once('?').unwrap_or_default();
+                let number = type_number(type_name)?;
+                let refuse = |why: &str| {
+                    Rejection::new(
+                        412,
+                        IssueCode::NotFound,
+                        format!("the reference {reference:?} must find exactly one resource; {why}"),
+                    )
+                    .at(&place(entry.index))
+                };
+                // Criteria that a conditional create of this transaction carries mean that entry.
+                let id = match self.created.get(&(number, criteria.to_owned())) {
+                    Some(id) => id.clone(),
+                    None => match self.look_up(number, criteria) {
+                        Ok(Some(found)) => found,
+                        // Hospital feeds arrive out of order: the reference is kept as it is written.
+                        Ok(None) if !self.engine.settings.strict_references => {
+                            self.expectations.pop();
+                            continue;
+                        }
+                        Ok(None) => return Err(refuse("it finds none")),
+                        Err(rejection) if rejection.status == 412 => return Err(refuse("it finds several")),
+                        Err(rejection) => return Err(rejection.at(&place(entry.index))),
+                    },
+                };
+                self.links.insert_criteria(&reference, format!("{type_name}/{id}"));
+            }
+        }
+        Ok(())
+    }
+}
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Plan").field("steps", &self.steps.len()).finish_non_exhaustive()
+    }
+}

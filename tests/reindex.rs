@@ -1,0 +1,82 @@
+//! `renraku reindex`: what is derived can be derived again, and comes out the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Database, Server, databases};
+use serde_json::json;
+
+/// Every row of the derived tables, as text, sorted.
+fn derived(database: &Database) -> BTreeMap<&'static str, Vec<String>> {
+    let tables = [
+        ("token", "parameter, code, system, key"),
+        ("string", "parameter, start, key, exact, rest"),
+        ("date", "parameter, low, high, key"),
+        ("quantity", "parameter, code, system, key"),
+        ("reference", "parameter, target, key"),
+        ("uri", "parameter, uri, version, key"),
+        ("composite", "parameter, code, system, text, text_system, key"),
+        ("notebook_citizen", "key, name, kana, birth_date"),
+        ("notebook_entry", "key, ordinal, citizen, category, low, title, detail, labels"),
+    ];
+    tables
+        .into_iter()
+        .map(|(table, columns)| {
+            let line = columns.split(", ").map(|column| format!("coalesce(CAST({column} AS TEXT), '-')"));
+            let sql = format!("SELECT {} AS line FROM {table}", line.collect::<Vec<_>>().join(" || ' ' || "));
+            let mut lines = common::query_lines(database, &sql);
+            lines.sort();
+            (table, lines)
+        })
+        .collect()
+}
+
+#[test]
+fn rebuilt_rows_equal_those_written_one_by_one() {
+    for database in databases() {
+        let mut server = Server::start(&database.url, &["--demo"]);
+        let patient = json!({"resourceType": "Patient", "id": "a", "name": [{"family": "見本"}], "birthDate": "1940"});
+        assert_eq!(server.put("/Patient/a", &patient).status, 201);
+        let changed = json!({"resourceType": "Patient", "id": "a", "name": [{"family": "標本"}], "gender": "female"});
+        assert_eq!(server.put("/Patient/a", &changed).status, 200);
+        let observation = json!({"resourceType": "Observation", "id": "b", "status": "final", "code": {"text": "x"},
+            "subject": {"reference": "Patient/not-here"}, "valueQuantity": {"value": 1.50, "unit": "kg"}});
+        assert_eq!(server.put("/Observation/b", &observation).status, 201);
+        assert_eq!(
+            server.put("/Patient/c", &json!({"resourceType": "Patient", "id": "c", "active": true})).status,
+            201
+        );
+        assert_eq!(server.delete("/Patient/c").status, 200);
+        server.terminate();
+        let before = derived(&database);
+        assert!(before.values().all(|lines| !lines.is_empty()), "every kind of row is there");
+
+        let output = common::renraku(std::path::Path::new("."))
+            .args(["reindex", "--database", &database.url])
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(derived(&database), before, "{}", database.kind());
+    }
+}
+
+#[test]
+fn another_time_zone_asks_for_a_rebuild() {
+    let database = common::sqlite_database();
+    Server::start(&database.url, &[]).terminate();
+    let run = |arguments: &[&str]| {
+        common::renraku(std::path::Path::new("."))
+            .args(arguments)
+            .args(["--database", &database.url, "--time-zone", "+00:00"])
+            .output()
+            .expect("the command runs")
+    };
+    let refused = run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("renraku reindex"));
+    assert!(run(&["reindex"]).status.success());
+    let server = Server::start(&database.url, &["--time-zone", "+00:00"]);
+    assert_eq!(server.get("/metadata").status, 200);
+}
