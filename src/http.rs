@@ -66,12 +66,7 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .app_data(shared.clone())
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
-                .route(
-                    "/health",
-                    web::route()
-                        .guard(guard::Any(guard::Get()).or(guard::Head()))
-                        .to(|| async { HttpResponse::Ok().content_type("text/plain").body("ok\n") }),
-                )
+                .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))
                 .default_service(web::to(fhir::nowhere))
         })
         .workers(workers)
@@ -84,4 +79,13 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
         ready(address);
         running.await
     })
+}
+
+/// Well is who reaches the database.
+async fn health(shared: web::Data<Shared>) -> HttpResponse {
+    let asked = tokio::task::spawn_blocking(move || shared.engine.store().ping()).await;
+    match asked {
+        Ok(Ok(())) => HttpResponse::Ok().content_type("text/plain").body("ok\n"),
+        _ => HttpResponse::ServiceUnavailable().content_type("text/plain").body("the database does not answer\n"),
+    }
 }

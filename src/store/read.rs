@@ -119,6 +119,14 @@ impl Store {
         self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
+    /// Asks the database for a sign of life. Blocks.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub fn ping(&self) -> Result<(), StoreError> {
+        self.reader()?.batch("SELECT 1 FROM setting")
+    }
+
     /// The current version when it is in memory; never blocks.
     #[must_use]
     pub fn cached(&self, type_number: u8, id: &str) -> Option<Version> {
