@@ -1,4 +1,4 @@
-//! What parsing and structural validation cost: a Patient, and a Synthea transaction Bundle.
+//! What parsing, structural validation and XML cost: a Patient, and a Synthea transaction Bundle.
 //!
 //! The inputs lie outside the repository (`RENRAKU_SHARED` or `../shared`); without them nothing
 //! is measured.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use renraku::format::json::parse;
 use renraku::validation::structure::check_resource;
+use renraku::xml::{parse_xml, write_xml};
 
 fn shared(path: &str) -> Option<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -35,6 +36,17 @@ fn measure(criterion: &mut Criterion, name: &str, path: &str) {
     group.bench_function("parse", |bencher| bencher.iter(|| parse(black_box(&bytes)).unwrap()));
     group.bench_function("parse and check", |bencher| {
         bencher.iter(|| check_resource(&parse(black_box(&bytes)).unwrap(), None).unwrap());
+    });
+    let mut xml = Vec::new();
+    write_xml(&node, false, &mut xml).unwrap();
+    group.throughput(Throughput::Bytes(xml.len() as u64));
+    group.bench_function("read XML", |bencher| bencher.iter(|| parse_xml(black_box(&xml)).unwrap()));
+    group.bench_function("write XML", |bencher| {
+        bencher.iter(|| {
+            let mut out = Vec::with_capacity(xml.len());
+            write_xml(black_box(&node), false, &mut out).unwrap();
+            out
+        });
     });
     group.throughput(Throughput::Elements(resources));
     group.bench_function("check (resources)", |bencher| {

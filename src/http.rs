@@ -1,11 +1,12 @@
 //! HTTP: routes, negotiation, headers, limits; every refusal is an OperationOutcome.
 //!
-//! May use: `engine`, `operations`, `store` (types only), `r4`, `format`. Must not know: SQL.
+//! May use: `engine`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
 mod bundles;
 mod capability;
 mod context;
 mod fhir;
+mod negotiation;
 mod notebook;
 mod respond;
 

@@ -13,3 +13,4 @@ pub mod r4;
 pub mod search;
 pub mod store;
 pub mod validation;
+pub mod xml;

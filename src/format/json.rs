@@ -59,10 +59,17 @@ pub fn parse(bytes: &[u8]) -> Result<Node<'_>, JsonError> {
 }
 
 fn at(bytes: &[u8], index: usize, message: String) -> JsonError {
+    let (line, column) = place(bytes, index);
+    JsonError { message, line, column }
+}
+
+/// Line and column (in bytes) of a place in a text, counted from 1.
+#[must_use]
+pub fn place(bytes: &[u8], index: usize) -> (usize, usize) {
     let before = bytes.get(..index).unwrap_or(bytes);
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    JsonError { message, line, column: before.len() - line_start + 1 }
+    (line, before.len() - line_start + 1)
 }
 
 struct Reader<'a> {

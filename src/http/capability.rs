@@ -74,7 +74,7 @@ fn build() -> Node<'static> {
             Node::object([("description", Node::string("renraku FHIR R4 server")), ("url", Node::string(BASE))]),
         ),
         ("fhirVersion", Node::string("4.0.1")),
-        ("format", strings(["application/fhir+json".to_owned(), "json".to_owned()])),
+        ("format", strings(["application/fhir+json", "json", "application/fhir+xml", "xml"].map(str::to_owned))),
         ("rest", Node::Array(vec![rest])),
     ])
 }

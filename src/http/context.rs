@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::Shared;
+use super::negotiation::{Format, accepted, is_xml};
 use crate::engine::{Preconditions, Rejection};
 use crate::r4::outcome::IssueCode;
 
@@ -28,7 +29,7 @@ pub(super) enum Return {
 }
 
 /// Everything of a request but method, path and body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Context {
     /// FHIR base without a slash at the end.
     pub(super) base: String,
@@ -39,8 +40,8 @@ pub(super) struct Context {
     pub(super) pairs: Vec<(String, String)>,
     pub(super) raw_query: String,
     pub(super) request_id: Option<String>,
-    /// `application/json` instead of `application/fhir+json`, because only that is accepted.
-    pub(super) plain_json: bool,
+    /// How the answer is represented.
+    pub(super) format: Format,
 }
 
 fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
@@ -72,7 +73,7 @@ impl Context {
             pairs: Vec::new(),
             raw_query: String::new(),
             request_id: text(request, &header::HeaderName::from_static("x-request-id")).map(str::to_owned),
-            plain_json: false,
+            format: Format::default(),
         }
     }
 
@@ -98,10 +99,13 @@ impl Context {
             context.pairs = pairs;
         }
         match format {
-            Some(format) => context.accept(&format, true)?,
+            Some(format) => context.format = accepted(&format, true)?,
             None => {
                 if let Some(accept) = text(request, &header::ACCEPT) {
-                    context.accept(accept, false)?;
+                    context.format = accepted(accept, false)?;
+                } else if !request.headers().contains_key(header::ACCEPT) && sends_xml(request) {
+                    // Who says nothing reads what they write.
+                    context.format = Format::FhirXml;
                 }
             }
         }
@@ -118,54 +122,12 @@ impl Context {
         }
         Ok(context)
     }
+}
 
-    /// FHIR R4 http.html#mime-type: JSON in version 4.0 is what there is; anything else is 406.
-    fn accept(&mut self, accept: &str, is_parameter: bool) -> Result<(), Rejection> {
-        let mut version_wrong = false;
-        let mut plain_only = false;
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let mut refused = false;
-            for parameter in parts {
-                if let Some(version) = parameter.strip_prefix("fhirVersion=") {
-                    let version = version.trim_matches('"');
-                    if !matches!(version, "4.0" | "4.0.1" | "R4") {
-                        refused = true;
-                        version_wrong = true;
-                    }
-                }
-                if matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000") {
-                    refused = true;
-                }
-            }
-            if refused {
-                continue;
-            }
-            // "_format=application/fhir+json" arrives with a blank when "+" is not encoded.
-            match media.as_str() {
-                "application/fhir+json"
-                | "application/fhir json"
-                | "application/json+fhir"
-                | "*/*"
-                | "application/*"
-                | "" => return Ok(()),
-                "json" | "text/json" if is_parameter => return Ok(()),
-                "application/json" => plain_only = true,
-                _ => {}
-            }
-        }
-        if plain_only {
-            self.plain_json = !is_parameter;
-            return Ok(());
-        }
-        let why = if version_wrong {
-            "this server speaks FHIR 4.0 (4.0.1) only"
-        } else {
-            "this server answers in application/fhir+json"
-        };
-        Err(Rejection::new(406, IssueCode::NotSupported, format!("{accept:?} cannot be served; {why}")))
-    }
+/// Whether the body is XML by the request's own word.
+pub(super) fn sends_xml(request: &HttpRequest) -> bool {
+    let media = text(request, &header::CONTENT_TYPE).and_then(|content_type| content_type.split(';').next());
+    media.is_some_and(|media| is_xml(media.trim()))
 }
 
 /// Conditional headers. Malformed dates are ignored as RFC 9110 section 13.1.3 demands.
@@ -195,7 +157,7 @@ pub(super) fn preconditions(request: &HttpRequest) -> Preconditions {
     }
 }
 
-/// Refuses bodies that are not JSON by their own word.
+/// Refuses bodies that are neither JSON nor XML by their own word.
 pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection> {
     let Some(content_type) = text(request, &header::CONTENT_TYPE) else { return Ok(()) };
     let mut parts = content_type.split(';').map(str::trim);
@@ -207,8 +169,10 @@ pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection>
             format!("Content-Type {content_type:?} is not supported; {why}"),
         ))
     };
-    if !matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") {
-        return refuse("send application/fhir+json");
+    let is_json =
+        matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json");
+    if !is_json && !is_xml(&media) {
+        return refuse("send application/fhir+json or application/fhir+xml");
     }
     for parameter in parts {
         let parameter = parameter.to_ascii_lowercase();

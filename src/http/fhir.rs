@@ -4,8 +4,8 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::context::{Context, Return, body, check_content_type, preconditions};
-use super::respond::{answer, not_allowed, outcome, rejection, resource};
+use super::context::{Context, Return, body, check_content_type, preconditions, sends_xml};
+use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::{Shared, bundles, capability};
 use crate::engine::{Answer, Payload as Content, Rejection, is_whole, subset};
 use crate::format::json;
@@ -33,7 +33,8 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         Err(refusal) => return rejection(&Context::fallback(&request, &shared), &refusal),
     };
     let result = dispatch(&request, &mut payload, &shared, &context).await;
-    result.unwrap_or_else(|refusal| rejection(&context, &refusal))
+    let response = result.unwrap_or_else(|refusal| rejection(&context, &refusal));
+    represent(&context, response).await
 }
 
 /// Percent-decodes a path segment.
@@ -191,7 +192,7 @@ impl Interaction<'_> {
         let refused = check_content_type(self.request);
         let body = body(self.payload, self.request, self.shared.settings.max_body).await;
         refused?;
-        body
+        if sends_xml(self.request) { json_from_xml(body?).await } else { body }
     }
 
     async fn create(mut self, type_name: &str) -> Result<HttpResponse, Rejection> {

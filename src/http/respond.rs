@@ -2,14 +2,17 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
 
 use super::context::{Context, Return};
+use super::negotiation::Format;
 use crate::engine::{Answer, Payload, Rejection};
 use crate::format::json;
-use crate::r4::outcome::{Issue, operation_outcome};
+use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
+use crate::xml::{parse_xml, write_xml};
 
 /// An HTTP date of µs since 1970 UTC.
 fn http_date(micros: i64) -> header::HttpDate {
@@ -24,14 +27,12 @@ fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
     response
 }
 
-fn content_type(context: &Context) -> &'static str {
-    if context.plain_json { "application/json; charset=utf-8" } else { "application/fhir+json; charset=utf-8" }
-}
-
-/// A response with a JSON body, indented when the client asked for it.
+/// A response with a resource as its body, indented when the client asked for it. Bodies are JSON
+/// until [`represent`] makes them what the client wants.
 pub(super) fn json_body(mut response: HttpResponseBuilder, context: &Context, body: Bytes) -> HttpResponse {
-    response.insert_header((header::CONTENT_TYPE, content_type(context)));
+    response.insert_header((header::CONTENT_TYPE, context.format.content_type()));
     if context.pretty
+        && !context.format.is_xml()
         && let Ok(node) = json::parse(&body)
     {
         let mut indented = Vec::with_capacity(body.len() * 2);
@@ -63,10 +64,7 @@ pub(super) fn rejection(context: &Context, rejection: &Rejection) -> HttpRespons
 
 /// 405 with what is allowed.
 pub(super) fn not_allowed(context: &Context, method: &str, allowed: &str) -> HttpResponse {
-    let issue = Issue::error(
-        crate::r4::outcome::IssueCode::NotSupported,
-        format!("{method} is not possible here; allowed: {allowed}"),
-    );
+    let issue = Issue::error(IssueCode::NotSupported, format!("{method} is not possible here; allowed: {allowed}"));
     let mut response = begin(405, context);
     response.insert_header((header::ALLOW, allowed));
     json_body(response, context, operation_outcome(&[issue]).to_bytes().into())
@@ -97,6 +95,59 @@ pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpR
         }
         (Payload::Resource(body), Return::Representation) => json_body(response, context, body),
     }
+}
+
+/// Bodies up to this size are converted where they are; larger ones on a thread that may block.
+const SMALL: usize = 32 << 10;
+
+/// Runs a conversion of a body of this size without holding up other requests.
+async fn convert<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
+) -> Result<T, Rejection> {
+    if size <= SMALL {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Rejection::internal("an internal error was caught")))
+}
+
+/// The one place where answers become XML; JSON passes through untouched.
+pub(super) async fn represent(context: &Context, response: HttpResponse) -> HttpResponse {
+    if !context.format.is_xml() || !response.headers().contains_key(header::CONTENT_TYPE) {
+        return response;
+    }
+    let (response, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(body) => body,
+        Err(body) => return response.set_body(body),
+    };
+    let is_pretty = context.pretty;
+    let converted = convert(body.len(), move || {
+        let node = json::parse(&body).map_err(|error| Rejection::internal(error.to_string()))?;
+        let mut out = Vec::with_capacity(body.len() + body.len() / 2);
+        write_xml(&node, is_pretty, &mut out).map_err(|error| Rejection::internal(error.to_string()))?;
+        Ok(out)
+    });
+    match converted.await {
+        Ok(body) => response.set_body(BoxBody::new(body)),
+        Err(refusal) => {
+            let plain = Context { format: Format::FhirJson, ..context.clone() };
+            rejection(&plain, &refusal)
+        }
+    }
+}
+
+/// A body in XML as JSON, so that everything behind sees one representation.
+pub(super) async fn json_from_xml(body: Bytes) -> Result<Bytes, Rejection> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Rejection::invalid("the body is empty; a FHIR resource in XML is expected"));
+    }
+    convert(body.len(), move || match parse_xml(&body) {
+        Ok(node) => Ok(node.to_bytes().into()),
+        Err(error) => Err(Rejection::new(400, IssueCode::Structure, error.to_string())),
+    })
+    .await
 }
 
 /// 200 with a JSON document of the notebook API.

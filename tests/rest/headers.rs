@@ -9,7 +9,7 @@ fn get(server: &Server, path: &str, accept: &str) -> Answer {
     server.send("GET", path, &[("Accept", accept)], None)
 }
 
-/// JSON in FHIR 4.0 is what there is.
+/// JSON and XML in FHIR 4.0 are what there is; JSON wins ties.
 #[test]
 fn what_can_be_served_is_served() {
     on_each(|server| {
@@ -17,7 +17,9 @@ fn what_can_be_served_is_served() {
             "application/fhir+json",
             "application/fhir+json; fhirVersion=4.0",
             "application/fhir+json;fhirVersion=\"4.0\"",
-            "application/fhir+xml, application/fhir+json;q=0.1",
+            "text/turtle, application/fhir+json;q=0.1",
+            "application/fhir+xml;q=0.1, application/fhir+json;q=0.2",
+            "application/fhir+xml, application/fhir+json",
             "*/*",
             "text/html, */*;q=0.5",
             "application/*",
@@ -35,10 +37,10 @@ fn what_can_be_served_is_served() {
 fn what_cannot_be_served_is_406() {
     on_each(|server| {
         for accept in [
-            "application/fhir+xml",
-            "application/xml",
             "text/turtle",
+            "application/fhir+turtle",
             "text/html",
+            "application/fhir+xml; fhirVersion=3.0",
             "application/fhir+json;q=0",
             "application/fhir+json; fhirVersion=3.0",
             "application/fhir+json; fhirVersion=5.0",
@@ -56,19 +58,22 @@ fn format_overrides_accept() {
             let answer = get(server, &format!("Patient?_count=0&_format={format}"), "application/fhir+xml");
             assert_eq!(answer.status, 200, "{format}: {}", answer.body);
         }
-        for format in ["xml", "application/fhir%2Bxml", "ttl", "nonsense"] {
+        for format in ["ttl", "application/fhir%2Bturtle", "nonsense"] {
             refused(&get(server, &format!("Patient?_count=0&_format={format}"), "application/fhir+json"), 406);
         }
     });
 }
 
-/// Bodies are JSON in UTF-8; anything else is 415.
+/// Bodies are JSON or XML in UTF-8; anything else is 415.
 #[test]
 fn bodies_of_other_types_are_415() {
     on_each(|server| {
         let post = |kind: &str| server.send("POST", "Patient", &[("Content-Type", kind)], Some(&patient(json!({}))));
         for kind in [
-            "application/fhir+xml",
+            "application/fhir+turtle",
+            "text/turtle",
+            "application/fhir+xml; charset=utf-16",
+            "application/fhir+xml; fhirVersion=5.0",
             "text/plain",
             "application/x-www-form-urlencoded",
             "application/fhir+json; charset=shift_jis",

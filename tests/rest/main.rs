@@ -31,3 +31,4 @@ mod search_uri;
 mod transaction;
 mod transaction_links;
 mod update;
+mod xml;

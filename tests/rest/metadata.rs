@@ -13,8 +13,7 @@ fn is_a_capability_statement_of_r4() {
         assert_eq!(statement["fhirVersion"], "4.0.1");
         assert_eq!(statement["kind"], "instance");
         assert_eq!(statement["implementation"]["url"], json!(server.base));
-        let formats = statement["format"].as_array().unwrap();
-        assert!(formats.contains(&json!("application/fhir+json")) && !formats.contains(&json!("xml")));
+        assert_eq!(statement["format"], json!(["application/fhir+json", "json", "application/fhir+xml", "xml"]));
     });
 }
 

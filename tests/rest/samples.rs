@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{address, content, entries, got, on_each_alone, versions};
 
 /// The JSON files of a folder of reference inputs.
-fn files(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [root.join("../shared").join(folder), root.join("../../shared").join(folder)];
     let Some(listing) = folders.iter().find_map(|folder| fs::read_dir(folder).ok()) else {
@@ -25,7 +25,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path) -> Value {
+pub(crate) fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
