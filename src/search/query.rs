@@ -52,6 +52,20 @@ pub enum Condition {
         /// `true` finds resources without the value.
         missing: bool,
     },
+    /// A chained parameter: resources that refer to one that meets a condition.
+    Chain {
+        /// Number of the reference parameter.
+        parameter: i32,
+        /// The types it may point at with the condition for each; one must hold.
+        targets: Vec<(u8, Condition)>,
+    },
+    /// `_has` and `_list`: resources that one which meets a condition refers to.
+    Has {
+        /// Number of the reference parameter, which says the type that refers.
+        parameter: i32,
+        /// The condition on what refers.
+        condition: Box<Condition>,
+    },
 }
 
 /// Alternatives of one kind.

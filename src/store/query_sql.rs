@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+mod link;
+
 use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
 use crate::r4::parameters::ParameterKind;
@@ -48,11 +50,26 @@ pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
             statement.append(having(*parameter, *kind));
             statement.sql(")");
         }
+        Condition::Chain { parameter, targets } => {
+            statement.sql(" AND r.key IN (").append(link::referring(*parameter, targets)).sql(")");
+        }
+        Condition::Has { parameter, condition } => link::referred(statement, *parameter, condition),
+    }
+}
+
+/// The keys that meet a condition, when they can be found without reading the resources of the
+/// type. Those of `_has` may be of other types, and of resources that are not here.
+pub(super) fn key_set(condition: &Condition) -> Option<Statement> {
+    match condition {
+        Condition::Indexed { parameter, test, negated: false } => Some(keys(*parameter, test)),
+        Condition::Chain { parameter, targets } => Some(link::referring(*parameter, targets)),
+        Condition::Has { parameter, condition } => Some(link::targets(*parameter, condition)),
+        Condition::Indexed { .. } | Condition::Missing { .. } | Condition::Id(_) | Condition::LastUpdated(_) => None,
     }
 }
 
 /// The keys for which one of the values of `test` holds.
-pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
+fn keys(parameter: i32, test: &Test) -> Statement {
     let parameter = i64::from(parameter);
     let from = |table: &str| {
         let mut statement = Statement::new("SELECT key FROM ");
