@@ -7,10 +7,12 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
+mod across;
 mod control;
 mod link;
 mod value;
 
+pub use across::{compartment, parse_query_across};
 pub use control::MOST_SORT_KEYS;
 
 use crate::r4::outcome::{Issue, IssueCode};
@@ -77,8 +79,9 @@ fn readable(mut diagnostics: String) -> String {
 /// # Errors
 /// One issue for each pair that cannot be used.
 pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseOptions) -> Result<Query, Vec<Issue>> {
-    let mut query = Query {
+    let empty = Query {
         type_number,
+        types: Vec::new(),
         conditions: Vec::new(),
         sort: Vec::new(),
         count: None,
@@ -90,6 +93,11 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         used: Vec::new(),
         ignored: Vec::new(),
     };
+    parse_into(empty, pairs, options)
+}
+
+fn parse_into(mut query: Query, pairs: &[(String, String)], options: &ParseOptions) -> Result<Query, Vec<Issue>> {
+    let type_number = query.type_number;
     let mut issues = Vec::new();
     let spent = Cell::new(0);
     for (name, value) in pairs {
@@ -134,6 +142,8 @@ fn weight(condition: &Condition) -> usize {
         Condition::Id(ids) => ids.len(),
         Condition::LastUpdated(tests) => tests.len() * RANGE,
         Condition::Missing { .. } => 1,
+        Condition::Across { parameters, condition } => parameters.len() + weight(condition),
+        Condition::Compartment { parameters, .. } => parameters.len(),
         Condition::Chain { targets, .. } => targets.iter().map(|(_, condition)| RANGE + weight(condition)).sum(),
         Condition::Has { condition, .. } => RANGE + weight(condition),
         Condition::Indexed { test, .. } => match test {
@@ -170,7 +180,8 @@ impl Parser<'_> {
         if self.control(query)? {
             return Ok(());
         }
-        if let Some(condition) = self.condition()? {
+        let condition = if self.type_number == 0 { self.across(query)? } else { self.condition()? };
+        if let Some(condition) = condition {
             query.conditions.push(condition);
             self.keep(query);
         }

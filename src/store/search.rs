@@ -210,7 +210,16 @@ pub(super) fn from_where(
             statement.sql(" FROM resource r");
         }
     }
-    statement.sql(" WHERE r.state = 1 AND r.type = ").bind(i64::from(query.type_number));
+    statement.sql(" WHERE r.state = 1");
+    match (query.type_number, query.types.as_slice()) {
+        (0, []) => {}
+        (0, several) => {
+            statement.sql(" AND r.type IN ").bind_list(several.iter().map(|number| i64::from(*number))).uncached();
+        }
+        (number, _) => {
+            statement.sql(" AND r.type = ").bind(i64::from(number));
+        }
+    }
     for (place, condition) in query.conditions.iter().enumerate() {
         if leader.as_ref().is_none_or(|(leading, _)| *leading != place) {
             restrict(statement, condition);

@@ -5,7 +5,7 @@
 //! unless another condition leads; then it is a range for each candidate.
 
 use super::super::connection::Statement;
-use super::{key_set, restrict};
+use super::{from_table, key_set, restrict};
 use crate::search::query::Condition;
 
 /// The keys of resources whose reference points at one that meets the condition for its type.
@@ -37,6 +37,22 @@ pub(super) fn referred(statement: &mut Statement, parameter: i32, condition: &Co
     statement.sql(" AND EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
     // The plus keeps SQLite from trying every key of the set at every target.
     statement.sql(" AND h.target = r.key AND +h.key IN (").append(live(source(parameter), condition)).sql("))");
+}
+
+/// The keys of resources that one of these references ties to the owner of a compartment.
+pub(super) fn compartment(owner_type: u8, owner_id: &str, parameters: &[i32], itself: bool) -> Statement {
+    let mut owner = Statement::new("SELECT key FROM resource WHERE type = ");
+    owner.bind(i64::from(owner_type)).sql(" AND id = ").bind(owner_id);
+    let mut statement = from_table("reference", parameters);
+    statement.sql(" AND target IN (").append(owner.clone()).sql(")");
+    match (itself, parameters) {
+        (false, _) => statement,
+        (true, []) => owner,
+        (true, _) => {
+            statement.sql(" UNION ALL ").append(owner);
+            statement
+        }
+    }
 }
 
 /// The type that a parameter belongs to.
