@@ -11,6 +11,7 @@ use super::query_sql::{key_set, restrict};
 use super::sort::rows;
 use super::{Method, StoreError, Version, type_of_key};
 use crate::format::json;
+use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
 use crate::search::query::{Condition, Include, Query};
 
@@ -211,12 +212,9 @@ pub(super) fn from_where(
         }
     }
     statement.sql(" WHERE r.state = 1");
-    match (query.type_number, query.types.as_slice()) {
-        (0, []) => {}
-        (0, several) => {
-            statement.sql(" AND r.type IN ").bind_list(several.iter().map(|number| i64::from(*number))).uncached();
-        }
-        (number, _) => {
+    match query.type_number {
+        0 => across_types(statement, query, leader.is_some()),
+        number => {
             statement.sql(" AND r.type = ").bind(i64::from(number));
         }
     }
@@ -229,6 +227,21 @@ pub(super) fn from_where(
         statement.uncached();
     }
     Ok(())
+}
+
+/// The types of a search across types.
+fn across_types(statement: &mut Statement, query: &Query, is_led: bool) {
+    // Ids and times are indexed by type: all types are named for the sake of the index.
+    let by_type = |condition: &Condition| matches!(condition, Condition::Id(_) | Condition::LastUpdated(_));
+    let every: Vec<u8> = (1..=u8::try_from(definitions().resources().len()).unwrap_or(u8::MAX)).collect();
+    let types = match query.types.as_slice() {
+        [] if is_led || !query.conditions.iter().any(by_type) => return,
+        [] => &every,
+        some => some,
+    };
+    // The plus keeps SQLite from starting at the type when there is a leader.
+    statement.sql(if is_led { " AND +r.type IN " } else { " AND r.type IN " });
+    statement.bind_list(types.iter().map(|number| i64::from(*number))).uncached();
 }
 
 /// The place and keys of the condition to start from, unless ids are given (nothing is more
