@@ -9,7 +9,7 @@ use super::{Engine, Preconditions};
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
-use crate::search::parse::parse_query;
+use crate::search::parse::{compartment, parse_query, parse_query_across};
 use crate::search::query::{Query, Summary, Total};
 use crate::store::{Change, HistoryQuery, Method, Prepared, SearchPage, Version, WriteTransaction, Written};
 
@@ -202,6 +202,41 @@ impl Engine {
     ) -> Result<Searched, Rejection> {
         let number = type_number(type_name)?;
         let query = parse_query(number, &pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?;
+        self.run(query).await
+    }
+
+    /// A page of a search on several types: all, or those of `_type`.
+    ///
+    /// # Errors
+    /// 400 for what cannot be searched.
+    pub async fn search_across(&self, pairs: Vec<(String, String)>, lenient: bool) -> Result<Searched, Rejection> {
+        self.run(parse_query_across(&pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?).await
+    }
+
+    /// A page of a search in the compartment of `owner_type/owner_id`, on one type or (`*`) on all.
+    ///
+    /// # Errors
+    /// 404 when there is no such compartment or the type is not in it, 400 for what cannot be searched.
+    pub async fn search_compartment(
+        &self,
+        (owner_type, owner_id): (&str, &str),
+        member_type: &str,
+        pairs: Vec<(String, String)>,
+        lenient: bool,
+    ) -> Result<Searched, Rejection> {
+        let owner = type_number(owner_type)?;
+        let number = if member_type == "*" { 0 } else { type_number(member_type)? };
+        let membership = compartment(owner, owner_id, number)
+            .map_err(|issue| Rejection { issues: vec![issue], ..Rejection::not_found(owner_type, owner_id) })?;
+        let options = self.parse_options(lenient);
+        let query =
+            if number == 0 { parse_query_across(&pairs, &options) } else { parse_query(number, &pairs, &options) };
+        let mut query = query.map_err(Rejection::bad_request)?;
+        query.conditions.push(membership);
+        self.run(query).await
+    }
+
+    async fn run(&self, query: Query) -> Result<Searched, Rejection> {
         let (count, with_total) = self.page_shape(&query);
         let work = self.blocking(move |engine| {
             let page = engine.store.search(&query, count, with_total)?;

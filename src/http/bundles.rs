@@ -9,6 +9,7 @@ use crate::format::json::{self, Node, write_string};
 use crate::r4::datetime::format_instant;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
+use crate::search::query::{Condition, Query};
 use crate::store::{Change, Found};
 
 /// Writes `{"resourceType":"Bundle",…` up to the entries.
@@ -87,19 +88,33 @@ pub(super) fn encode(text: &str) -> String {
 
 fn url(base: &str, path: &str, pairs: &[(String, String)]) -> String {
     let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    if query.is_empty() { format!("{base}/{path}") } else { format!("{base}/{path}?{}", query.join("&")) }
+    let place = if path.is_empty() { base.to_owned() } else { format!("{base}/{path}") };
+    if query.is_empty() { place } else { format!("{place}?{}", query.join("&")) }
+}
+
+/// Where a query was asked: `Patient`, `Patient/x/Observation`, or nothing for all types.
+fn path(query: &Query) -> String {
+    let own = type_name(query.type_number);
+    let owner = query.conditions.iter().find_map(|condition| match condition {
+        Condition::Compartment { owner_type, owner_id, .. } => Some(format!("{}/{owner_id}", type_name(*owner_type))),
+        _ => None,
+    });
+    match owner {
+        Some(owner) => format!("{owner}/{}", if own.is_empty() { "*" } else { own }),
+        None => own.to_owned(),
+    }
 }
 
 /// A searchset.
 pub(super) fn searchset(base: &str, searched: &Searched) -> Bytes {
     let Searched { query, page, .. } = searched;
-    let path = type_name(query.type_number);
+    let path = path(query);
     let with_cursor = |cursor: Option<&String>| {
         let mut pairs = query.used.clone();
         if let Some(cursor) = cursor {
             pairs.push(("_cursor".to_owned(), cursor.clone()));
         }
-        url(base, path, &pairs)
+        url(base, &path, &pairs)
     };
     let mut links = vec![("self", with_cursor(query.cursor.as_ref()))];
     if query.cursor.is_some() {

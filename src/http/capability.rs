@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::format::json::Node;
 use crate::r4::definitions;
-use crate::r4::parameters::ParameterKind;
+use crate::r4::parameters::{Compartment, ParameterKind};
 use crate::search::registry::{Parameter, registry};
 
 /// Stands for the base URL in the prepared text.
@@ -58,7 +58,8 @@ fn build() -> Node<'static> {
         ("mode", Node::string("server")),
         ("documentation", Node::string("RESTful FHIR R4 over the contact notebook of a care team")),
         ("resource", Node::Array(resources)),
-        ("interaction", codes(&["transaction", "batch", "history-system"])),
+        ("interaction", codes(&["transaction", "batch", "search-system", "history-system"])),
+        ("compartment", strings(all.compartments.iter().map(compartment))),
     ]);
     Node::object([
         ("resourceType", Node::string("CapabilityStatement")),
@@ -79,11 +80,23 @@ fn build() -> Node<'static> {
     ])
 }
 
+/// Canonical URL of the definition of a compartment.
+fn compartment(compartment: &Compartment) -> String {
+    format!("http://hl7.org/fhir/CompartmentDefinition/{}", compartment.code.to_ascii_lowercase())
+}
+
 fn resource(name: &str, number: u8) -> Node<'static> {
     let own: Vec<&Parameter> = registry().of(number).iter().filter(|parameter| !parameter.is_derived).collect();
     let mut parameters = vec![
         parameter("_id", "token", Some("http://hl7.org/fhir/SearchParameter/Resource-id"), None),
         parameter("_lastUpdated", "date", Some("http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"), None),
+        parameter("_list", "special", None, Some("members of a List, by its id")),
+        parameter(
+            "_has",
+            "special",
+            None,
+            Some("_has:Type:reference:parameter; chains are followed too, to eight references"),
+        ),
     ];
     parameters.extend(own.iter().map(|found| parameter(&found.code, found.kind.code(), Some(&found.url), None)));
     let includes =

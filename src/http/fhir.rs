@@ -64,14 +64,12 @@ async fn dispatch(
     match (method, parts.as_slice()) {
         ("GET", ["metadata"]) => capability_statement(context),
         ("POST", []) => interaction.bundle().await,
-        ("GET", []) | ("POST", ["_search"]) => Err(Rejection::new(
-            501,
-            IssueCode::NotSupported,
-            "searching across resource types is not supported; search one type: GET [base]/Patient?…",
-        )),
+        ("GET", []) => interaction.search(&Place::Everywhere, context.pairs.clone()).await,
+        ("POST", ["_search"]) => interaction.search_by_post(&Place::Everywhere).await,
         ("GET", ["_history"]) => interaction.history(HistoryScope::System, "_history".to_owned()).await,
         (_, ["metadata" | "_history"]) => Ok(not_allowed(context, method, "GET, HEAD")),
-        (_, []) => Ok(not_allowed(context, method, "POST")),
+        (_, ["_search"]) => Ok(not_allowed(context, method, "POST")),
+        (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST")),
         (_, [type_name, rest @ ..]) => {
             let Some(number) = definitions().resource_number(type_name) else {
                 return Err(Rejection::new(404, IssueCode::NotSupported, unknown_type(type_name)));
@@ -79,6 +77,11 @@ async fn dispatch(
             interaction.on_type(method, type_name, number, rest).await
         }
     }
+}
+
+/// What a compartment search looks for: a type, or all.
+fn is_member(name: &str) -> bool {
+    name == "*" || definitions().resource_number(name).is_some()
 }
 
 fn unknown_type(name: &str) -> String {
@@ -110,6 +113,16 @@ fn capability_statement(context: &Context) -> Result<HttpResponse, Rejection> {
     Ok(resource(context, 200, capability::capability_statement(&context.base)))
 }
 
+/// Where a search looks.
+enum Place<'a> {
+    /// `[base]?…`
+    Everywhere,
+    /// `[base]/Patient?…`
+    Type(&'a str),
+    /// `[base]/Patient/x/Observation?…`: owner's type and id, type (or `*`) of what is looked for.
+    Compartment(&'a str, &'a str, &'a str),
+}
+
 struct Interaction<'a> {
     request: &'a HttpRequest,
     payload: &'a mut Payload,
@@ -127,8 +140,8 @@ impl Interaction<'_> {
     ) -> Result<HttpResponse, Rejection> {
         let context = self.context;
         match (method, rest) {
-            ("GET", []) => self.search(type_name, context.pairs.clone()).await,
-            ("POST", ["_search"]) => self.search_by_post(type_name).await,
+            ("GET", []) => self.search(&Place::Type(type_name), context.pairs.clone()).await,
+            ("POST", ["_search"]) => self.search_by_post(&Place::Type(type_name)).await,
             ("POST", []) => self.create(type_name).await,
             ("PUT", []) => self.conditional_update(type_name).await,
             ("DELETE", []) => {
@@ -177,13 +190,13 @@ impl Interaction<'_> {
                 IssueCode::NotSupported,
                 format!("the operation {name} is not here; [base]/metadata lists the operations"),
             )),
-            ("GET", [_, other]) if *other == "*" || definitions().resource_number(other).is_some() => {
-                Err(Rejection::new(
-                    501,
-                    IssueCode::NotSupported,
-                    format!("compartment searches are not supported; search {other} by its reference to {type_name}"),
-                ))
+            ("GET", [id, other]) if is_member(other) => {
+                self.search(&Place::Compartment(type_name, id, other), context.pairs.clone()).await
             }
+            ("POST", [id, other, "_search"]) if is_member(other) => {
+                self.search_by_post(&Place::Compartment(type_name, id, other)).await
+            }
+            (_, [_, other]) if is_member(other) => Ok(not_allowed(context, method, "GET, HEAD")),
             _ => Err(Rejection::new(404, IssueCode::NotFound, format!("{} is nothing here", self.request.path()))),
         }
     }
@@ -238,13 +251,20 @@ impl Interaction<'_> {
         Ok(answer(self.context, found, false))
     }
 
-    async fn search(&self, type_name: &str, pairs: Vec<(String, String)>) -> Result<HttpResponse, Rejection> {
-        let searched = self.shared.engine.search(type_name, pairs, self.context.lenient).await?;
+    async fn search(&self, place: &Place<'_>, pairs: Vec<(String, String)>) -> Result<HttpResponse, Rejection> {
+        let (engine, lenient) = (&self.shared.engine, self.context.lenient);
+        let searched = match place {
+            Place::Everywhere => engine.search_across(pairs, lenient).await,
+            Place::Type(type_name) => engine.search(type_name, pairs, lenient).await,
+            Place::Compartment(owner, id, member) => {
+                engine.search_compartment((owner, id), member, pairs, lenient).await
+            }
+        }?;
         Ok(resource(self.context, 200, bundles::searchset(&self.context.base, &searched)))
     }
 
     /// FHIR R4 search.html: parameters of URL and body count together.
-    async fn search_by_post(self, type_name: &str) -> Result<HttpResponse, Rejection> {
+    async fn search_by_post(self, place: &Place<'_>) -> Result<HttpResponse, Rejection> {
         let content_type =
             self.request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -262,7 +282,7 @@ impl Interaction<'_> {
         pairs.extend(
             crate::engine::decode_pairs(form).into_iter().filter(|(name, _)| name != "_format" && name != "_pretty"),
         );
-        self.search(type_name, pairs).await
+        self.search(place, pairs).await
     }
 
     async fn bundle(mut self) -> Result<HttpResponse, Rejection> {

@@ -4,11 +4,15 @@
 //! are errors (or, for lenient clients, ignored and listed); a malformed value of a known parameter
 //! is always an error, because ignoring it would widen the search.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
+mod across;
 mod control;
+mod link;
 mod value;
 
+pub use across::{compartment, parse_query_across};
 pub use control::MOST_SORT_KEYS;
 
 use crate::r4::outcome::{Issue, IssueCode};
@@ -75,8 +79,9 @@ fn readable(mut diagnostics: String) -> String {
 /// # Errors
 /// One issue for each pair that cannot be used.
 pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseOptions) -> Result<Query, Vec<Issue>> {
-    let mut query = Query {
+    let empty = Query {
         type_number,
+        types: Vec::new(),
         conditions: Vec::new(),
         sort: Vec::new(),
         count: None,
@@ -88,7 +93,13 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         used: Vec::new(),
         ignored: Vec::new(),
     };
+    parse_into(empty, pairs, options)
+}
+
+fn parse_into(mut query: Query, pairs: &[(String, String)], options: &ParseOptions) -> Result<Query, Vec<Issue>> {
+    let type_number = query.type_number;
     let mut issues = Vec::new();
+    let spent = Cell::new(0);
     for (name, value) in pairs {
         if value.trim().is_empty() || matches!(name.as_str(), "_format" | "_pretty") {
             continue;
@@ -97,7 +108,7 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
             issues.push(Issue::error(IssueCode::Invalid, format!("{name:?}={value:?} has a character U+0000")));
             continue;
         }
-        let parser = Parser { type_number, name, value, options };
+        let parser = Parser { type_number, name, value, options, depth: 0, spent: &spent };
         match parser.pair(&mut query) {
             Ok(()) => {}
             Err(Refusal::Unknown(_)) if options.lenient => query.ignored.push(name.clone()),
@@ -131,6 +142,10 @@ fn weight(condition: &Condition) -> usize {
         Condition::Id(ids) => ids.len(),
         Condition::LastUpdated(tests) => tests.len() * RANGE,
         Condition::Missing { .. } => 1,
+        Condition::Across { parameters, condition } => parameters.len() + weight(condition),
+        Condition::Compartment { parameters, .. } => parameters.len(),
+        Condition::Chain { targets, .. } => targets.iter().map(|(_, condition)| RANGE + weight(condition)).sum(),
+        Condition::Has { condition, .. } => RANGE + weight(condition),
         Condition::Indexed { test, .. } => match test {
             Test::Token(list) => {
                 let systems: HashSet<_> = list.iter().map(|test| &test.system).collect();
@@ -147,12 +162,17 @@ fn weight(condition: &Condition) -> usize {
     }
 }
 
-/// One pair at work.
+/// One pair at work; for a chained parameter, what is left of it at one of the types it leads to.
+#[derive(Clone, Copy)]
 struct Parser<'p> {
     type_number: u8,
     name: &'p str,
     value: &'p str,
     options: &'p ParseOptions,
+    /// References followed so far.
+    depth: usize,
+    /// Weight of the branches of all chained parameters so far.
+    spent: &'p Cell<usize>,
 }
 
 impl Parser<'_> {
@@ -160,7 +180,8 @@ impl Parser<'_> {
         if self.control(query)? {
             return Ok(());
         }
-        if let Some(condition) = self.condition()? {
+        let condition = if self.type_number == 0 { self.across(query)? } else { self.condition()? };
+        if let Some(condition) = condition {
             query.conditions.push(condition);
             self.keep(query);
         }
@@ -180,15 +201,19 @@ impl Parser<'_> {
                 return Ok((!ids.is_empty()).then_some(Condition::Id(ids)));
             }
             "_lastUpdated" => return self.dates().map(|tests| tests.map(Condition::LastUpdated)),
+            "_list" => return self.list(),
             _ => {}
+        }
+        if let Some(path) = self.name.strip_prefix("_has:") {
+            return self.has(path);
+        }
+        if let Some((reference, rest)) = self.name.split_once('.') {
+            return self.chain(reference, rest);
         }
         let (code, modifier) = match self.name.split_once(':') {
             Some((code, modifier)) => (code, Some(modifier)),
             None => (self.name, None),
         };
-        if code.contains('.') || modifier.is_some_and(|modifier| modifier.contains('.')) {
-            return unknown(format!("the chained parameter {:?} is not supported yet", self.name));
-        }
         if let ("_id" | "_lastUpdated", Some(modifier)) = (code, modifier) {
             return unknown(format!("{code} takes no modifier here, not :{modifier} either"));
         }

@@ -1,10 +1,12 @@
 //! The meaning of a search: a typed tree that `store` turns into one SQL statement.
 
-/// A search on one resource type.
+/// A search on one resource type, or on several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// Number of the resource type.
+    /// Number of the resource type; 0 for a search across types.
     pub type_number: u8,
+    /// Across types: those asked for; empty is all.
+    pub types: Vec<u8>,
     /// All must hold.
     pub conditions: Vec<Condition>,
     /// In order of precedence; empty means by key (order of creation).
@@ -51,6 +53,38 @@ pub enum Condition {
         kind: crate::r4::parameters::ParameterKind,
         /// `true` finds resources without the value.
         missing: bool,
+    },
+    /// A chained parameter: resources that refer to one that meets a condition.
+    Chain {
+        /// Number of the reference parameter.
+        parameter: i32,
+        /// The types it may point at with the condition for each; one must hold.
+        targets: Vec<(u8, Condition)>,
+    },
+    /// `_has` and `_list`: resources that one which meets a condition refers to.
+    Has {
+        /// Number of the reference parameter, which says the type that refers.
+        parameter: i32,
+        /// The condition on what refers.
+        condition: Box<Condition>,
+    },
+    /// Across types: a condition on a parameter that every type has, as one type writes it.
+    Across {
+        /// Its number at each type.
+        parameters: Vec<i32>,
+        /// Indexed or missing, with the number of one type.
+        condition: Box<Condition>,
+    },
+    /// Resources in a compartment.
+    Compartment {
+        /// Type of the owner.
+        owner_type: u8,
+        /// Its id.
+        owner_id: String,
+        /// The references that tie resources to it.
+        parameters: Vec<i32>,
+        /// Whether the owner is in there itself.
+        itself: bool,
     },
 }
 

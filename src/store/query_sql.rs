@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+mod link;
+
 use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
 use crate::r4::parameters::ParameterKind;
@@ -38,25 +40,54 @@ pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
             any(statement, tests, |statement, test| date(statement, test, "r.updated", "r.updated"));
             statement.sql(")");
         }
-        Condition::Indexed { parameter, test, negated } => {
-            statement.sql(if *negated { " AND r.key NOT IN (" } else { " AND r.key IN (" });
-            statement.append(keys(*parameter, test));
-            statement.sql(")");
+        Condition::Indexed { parameter, .. } | Condition::Missing { parameter, .. } => {
+            of_parameters(statement, &[*parameter], condition);
         }
-        Condition::Missing { parameter, kind, missing } => {
-            statement.sql(if *missing { " AND r.key NOT IN (" } else { " AND r.key IN (" });
-            statement.append(having(*parameter, *kind));
-            statement.sql(")");
+        Condition::Across { parameters, condition } => of_parameters(statement, parameters, condition),
+        Condition::Compartment { owner_type, owner_id, parameters, itself } => {
+            statement.sql(" AND r.key IN (");
+            statement.append(link::compartment(*owner_type, owner_id, parameters, *itself)).sql(")");
         }
+        Condition::Chain { parameter, targets } => {
+            statement.sql(" AND r.key IN (").append(link::referring(*parameter, targets)).sql(")");
+        }
+        Condition::Has { parameter, condition } => link::referred(statement, *parameter, condition),
+    }
+}
+
+/// An indexed or missing parameter, by its numbers.
+fn of_parameters(statement: &mut Statement, parameters: &[i32], condition: &Condition) {
+    let (keys, negated) = match condition {
+        Condition::Indexed { test, negated, .. } => (keys(parameters, test), *negated),
+        Condition::Missing { kind, missing, .. } => (having(parameters, *kind), *missing),
+        _ => return,
+    };
+    statement.sql(if negated { " AND r.key NOT IN (" } else { " AND r.key IN (" }).append(keys).sql(")");
+}
+
+/// The keys that meet a condition, when they can be found without reading the resources of the
+/// type. Those of `_has` may be of other types, and of resources that are not here.
+pub(super) fn key_set(condition: &Condition) -> Option<Statement> {
+    match condition {
+        Condition::Indexed { parameter, test, negated: false } => Some(keys(&[*parameter], test)),
+        Condition::Across { parameters, condition } => match condition.as_ref() {
+            Condition::Indexed { test, negated: false, .. } => Some(keys(parameters, test)),
+            _ => None,
+        },
+        Condition::Compartment { owner_type, owner_id, parameters, itself } => {
+            Some(link::compartment(*owner_type, owner_id, parameters, *itself))
+        }
+        Condition::Chain { parameter, targets } => Some(link::referring(*parameter, targets)),
+        Condition::Has { parameter, condition } => Some(link::targets(*parameter, condition)),
+        Condition::Indexed { .. } | Condition::Missing { .. } | Condition::Id(_) | Condition::LastUpdated(_) => None,
     }
 }
 
 /// The keys for which one of the values of `test` holds.
-pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
-    let parameter = i64::from(parameter);
+fn keys(parameters: &[i32], test: &Test) -> Statement {
     let from = |table: &str| {
-        let mut statement = Statement::new("SELECT key FROM ");
-        statement.sql(table).sql(" WHERE parameter = ").bind(parameter).sql(" AND (");
+        let mut statement = from_table(table, parameters);
+        statement.sql(" AND (");
         statement
     };
     let mut statement;
@@ -89,13 +120,24 @@ pub(super) fn keys(parameter: i32, test: &Test) -> Statement {
             statement = from("composite");
             any(&mut statement, tests, composite);
         }
-        Test::Reference(tests) => return references(parameter, tests),
+        Test::Reference(tests) => return references(parameters, tests),
     }
     statement.sql(")");
     statement
 }
 
-fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
+/// `SELECT key FROM … WHERE parameter = …`
+fn from_table(table: &str, parameters: &[i32]) -> Statement {
+    let mut statement = Statement::new("SELECT key FROM ");
+    statement.sql(table).sql(" WHERE parameter ");
+    match parameters {
+        [parameter] => statement.sql("= ").bind(i64::from(*parameter)),
+        several => statement.sql("IN ").bind_list(several.iter().map(|number| i64::from(*number))),
+    };
+    statement
+}
+
+fn references(parameters: &[i32], tests: &[ReferenceTest]) -> Statement {
     let mut by_types: BTreeMap<&[u8], Vec<&str>> = BTreeMap::new();
     for test in tests {
         if let ReferenceTest::Local { types, id } = test {
@@ -112,7 +154,7 @@ fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
         .collect();
     let mut statement = Statement::default();
     if !local.is_empty() || elsewhere.is_empty() {
-        statement.sql("SELECT key FROM reference WHERE parameter = ").bind(parameter).sql(" AND target IN (");
+        statement.append(from_table("reference", parameters)).sql(" AND target IN (");
         statement.sql("SELECT key FROM resource WHERE ");
         any(&mut statement, &local, |statement, (types, ids)| {
             statement.sql("type IN ").bind_list(types.iter().map(|number| i64::from(*number)));
@@ -127,19 +169,18 @@ fn references(parameter: i64, tests: &[ReferenceTest]) -> Statement {
         if !local.is_empty() {
             statement.sql(" UNION ");
         }
-        statement.sql("SELECT key FROM uri WHERE parameter = ").bind(parameter).sql(" AND (");
+        statement.append(from_table("uri", parameters)).sql(" AND (");
         any(&mut statement, &elsewhere, |statement, test| uri(statement, test));
         statement.sql(")");
     }
     statement
 }
 
-/// The keys that have any value for a parameter.
-fn having(parameter: i32, kind: ParameterKind) -> Statement {
-    let mut statement = Statement::new("SELECT key FROM ");
-    statement.sql(table_of(kind)).sql(" WHERE parameter = ").bind(i64::from(parameter));
+/// The keys that have any value for one of these parameters.
+fn having(parameters: &[i32], kind: ParameterKind) -> Statement {
+    let mut statement = from_table(table_of(kind), parameters);
     if kind == ParameterKind::Reference {
-        statement.sql(" UNION SELECT key FROM uri WHERE parameter = ").bind(i64::from(parameter));
+        statement.sql(" UNION ").append(from_table("uri", parameters));
     }
     statement
 }

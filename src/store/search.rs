@@ -7,15 +7,18 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::{Connection, Statement};
-use super::query_sql::{keys, restrict};
+use super::query_sql::{key_set, restrict};
 use super::sort::rows;
 use super::{Method, StoreError, Version, type_of_key};
 use crate::format::json;
+use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
-use crate::search::query::{Condition, Include, Query, Test};
+use crate::search::query::{Condition, Include, Query};
 
 /// Most resources that includes may add to a page.
 const MOST_INCLUDED: usize = 1000;
+/// Rows that a probe for the leader counts.
+const PROBED: i64 = 2000;
 
 /// A resource that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,17 +203,23 @@ pub(super) fn from_where(
 ) -> Result<(), StoreError> {
     let leader = leader(connection, query)?;
     match leader {
-        Some((parameter, test, _)) => {
-            statement.sql(" FROM (SELECT DISTINCT key FROM (").append(keys(parameter, test));
+        Some((_, ref keys)) => {
+            statement.sql(" FROM (SELECT DISTINCT key FROM (").append(keys.clone());
             statement.sql(") k) d JOIN resource r ON r.key = d.key");
         }
         None => {
             statement.sql(" FROM resource r");
         }
     }
-    statement.sql(" WHERE r.state = 1 AND r.type = ").bind(i64::from(query.type_number));
+    statement.sql(" WHERE r.state = 1");
+    match query.type_number {
+        0 => across_types(statement, query, leader.is_some()),
+        number => {
+            statement.sql(" AND r.type = ").bind(i64::from(number));
+        }
+    }
     for (place, condition) in query.conditions.iter().enumerate() {
-        if leader.is_none_or(|(_, _, leading)| leading != place) {
+        if leader.as_ref().is_none_or(|(leading, _)| *leading != place) {
             restrict(statement, condition);
         }
     }
@@ -220,27 +229,44 @@ pub(super) fn from_where(
     Ok(())
 }
 
-/// The condition to start from, unless ids are given (nothing is more selective).
-fn leader<'a>(connection: &mut Connection, query: &'a Query) -> Result<Option<(i32, &'a Test, usize)>, StoreError> {
+/// The types of a search across types.
+fn across_types(statement: &mut Statement, query: &Query, is_led: bool) {
+    // Ids and times are indexed by type: all types are named for the sake of the index.
+    let by_type = |condition: &Condition| matches!(condition, Condition::Id(_) | Condition::LastUpdated(_));
+    let every: Vec<u8> = (1..=u8::try_from(definitions().resources().len()).unwrap_or(u8::MAX)).collect();
+    let types = match query.types.as_slice() {
+        [] if is_led || !query.conditions.iter().any(by_type) => return,
+        [] => &every,
+        some => some,
+    };
+    // The plus keeps SQLite from starting at the type when there is a leader.
+    statement.sql(if is_led { " AND +r.type IN " } else { " AND r.type IN " });
+    statement.bind_list(types.iter().map(|number| i64::from(*number))).uncached();
+}
+
+/// The place and keys of the condition to start from, unless ids are given (nothing is more
+/// selective).
+fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, Statement)>, StoreError> {
     if query.conditions.iter().any(|condition| matches!(condition, Condition::Id(_))) {
         return Ok(None);
     }
-    let candidates: Vec<(i32, &Test, usize)> = query
-        .conditions
-        .iter()
-        .enumerate()
-        .filter_map(|(place, condition)| match condition {
-            Condition::Indexed { parameter, test, negated: false } => Some((*parameter, test, place)),
-            _ => None,
-        })
-        .collect();
+    let sets = query.conditions.iter().enumerate();
+    let mut candidates: Vec<(usize, Statement)> =
+        sets.filter_map(|(place, condition)| Some((place, key_set(condition)?))).collect();
     if candidates.len() < 2 {
-        return Ok(candidates.into_iter().next());
+        return Ok(candidates.pop());
     }
-    let mut best = None;
+    // What goes along references costs more to probe: last, and only if nothing else is selective.
+    let is_link =
+        |place: usize| matches!(query.conditions.get(place), Some(Condition::Chain { .. } | Condition::Has { .. }));
+    candidates.sort_by_key(|(place, _)| is_link(*place));
+    let mut best: Option<(i64, (usize, Statement))> = None;
     for candidate in candidates {
+        if is_link(candidate.0) && best.as_ref().is_some_and(|(least, _)| *least < PROBED) {
+            break;
+        }
         let mut probe = Statement::new("SELECT count(*) AS n FROM (");
-        probe.append(keys(candidate.0, candidate.1)).sql(" LIMIT 2000) k");
+        probe.append(candidate.1.clone()).sql(" LIMIT ").bind(PROBED).sql(") k");
         let count = connection.load::<Count>(&probe)?.first().map_or(0, |count| count.n);
         if best.as_ref().is_none_or(|(least, _)| count < *least) {
             best = Some((count, candidate));
@@ -253,8 +279,9 @@ fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> 
     let mut statement = Statement::default();
     match query.conditions.as_slice() {
         // Index rows exist for live resources only: no need to touch them.
-        [Condition::Indexed { parameter, test, negated: false }] => {
-            statement.sql("SELECT count(DISTINCT key) AS n FROM (").append(keys(*parameter, test)).sql(") k");
+        [condition @ (Condition::Indexed { negated: false, .. } | Condition::Chain { .. })] => {
+            let keys = key_set(condition).unwrap_or_default();
+            statement.sql("SELECT count(DISTINCT key) AS n FROM (").append(keys).sql(") k");
         }
         _ => {
             statement.sql("SELECT count(*) AS n");

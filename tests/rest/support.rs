@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Database, Server, databases};
+use crate::common::{Answer, Database, Server, agent, databases, exchange};
 
 /// A server with its database; the server ends first.
 struct Running {
@@ -109,6 +109,12 @@ pub(crate) fn got(server: &Server, path: &str) -> Value {
     let answer = server.get(path);
     assert_eq!(answer.status, 200, "GET {path}: {}", answer.body);
     answer.body
+}
+
+/// POST of a form.
+pub(crate) fn post_form(server: &Server, path: &str, form: &str) -> Answer {
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    exchange(&agent(), &server.base, "POST", path, &headers, Some(form.into())).unwrap()
 }
 
 /// The entries of a Bundle.

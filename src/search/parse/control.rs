@@ -103,6 +103,9 @@ impl Parser<'_> {
                         return unknown(format!("_sort by {code:?} is not possible"));
                     }
                     Some(parameter) => SortBy::Parameter { parameter: parameter.number, kind: parameter.kind },
+                    None if self.type_number == 0 => {
+                        return unknown(format!("_sort across types takes _id and _lastUpdated, not {code:?}"));
+                    }
                     None => return self.unknown_name(code),
                 },
             };

@@ -217,9 +217,7 @@ fn lenient_ignores_the_unknown_but_not_the_malformed() {
     let query = parse_query(patient, &[pair("color", "red"), pair("gender", "male")], &lenient).unwrap();
     assert_eq!((query.conditions.len(), query.used.len(), query.ignored), (1, 1, vec!["color".to_owned()]));
     assert!(parse_query(patient, &[pair("birthdate", "soon")], &lenient).is_err());
-    for name in
-        ["color", "_has:Observation:subject:code", "organization.name", "_text", "_id:not", "subject:Patient.name"]
-    {
+    for name in ["color", "_has:Observation:color:code", "organization.color", "_text", "_id:not", "link:Color.name"] {
         let issues = parse("Patient", &[(name, "x")]).unwrap_err();
         assert_eq!(issues[0].code, IssueCode::NotSupported, "{name}");
     }
@@ -234,6 +232,40 @@ fn id_and_last_updated_stand_apart() {
     assert!(matches!(only("Patient", "_lastUpdated", "gt2024"), Condition::LastUpdated(tests) if tests.len() == 1));
     assert!(matches!(test("Patient", "_tag", "x|UNINFORMED"), Test::Token(_)));
     assert!(matches!(test("Patient", "_profile", "http://x|1"), Test::Uri(tests) if tests[0].version.is_some()));
+}
+
+/// FHIR R4 search.html#chaining, #has: conditions within conditions.
+#[test]
+fn references_are_followed() {
+    let Condition::Chain { targets, .. } = only("Observation", "subject.name", "x") else { panic!() };
+    let types: Vec<u8> = targets.iter().map(|(target, _)| *target).collect();
+    assert!(
+        types.contains(&number("Patient")) && types.contains(&number("Location")) && !types.contains(&number("Group"))
+    );
+    let Condition::Chain { targets, .. } = only("Observation", "subject:Patient.organization.name", "x") else {
+        panic!()
+    };
+    assert!(matches!(&targets[..], [(_, Condition::Chain { targets, .. })] if targets.len() == 1));
+    let Condition::Has { condition, parameter } = only("Patient", "_has:Observation:patient:code:not", "x") else {
+        panic!()
+    };
+    assert_eq!(parameter >> 8, i32::from(number("Observation")));
+    assert!(matches!(*condition, Condition::Indexed { negated: true, .. }));
+    assert_eq!(parse("Patient", &[("general-practitioner.name", "　")]).unwrap().conditions, []);
+}
+
+/// Chains without types branch; the branches are bounded before they are made.
+#[test]
+fn the_branches_of_a_chain_are_bounded() {
+    let list = (0..5000).map(|n| format!("a{n}")).collect::<Vec<_>>().join(",");
+    assert!(parse("AuditEvent", &[("entity.identifier", "x")]).is_ok());
+    for (kind, name, value) in [
+        ("AuditEvent", "entity.identifier", list.as_str()),
+        ("Composition", "subject.subject.subject.subject.subject.subject.subject.status", "final"),
+        ("Provenance", "target.target.target.target.target.target.target.target.target", "x"),
+    ] {
+        assert!(parse(kind, &[(name, value)]).is_err(), "{kind}?{name}");
+    }
 }
 
 /// AND by repeating, OR by commas (FHIR R4 search.html#combining).

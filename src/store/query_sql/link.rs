@@ -1,0 +1,80 @@
+//! Conditions along references: everything is one statement, the innermost set first.
+//!
+//! Cost: a chain is one range of `reference` for each key of the inner set. `_has` goes the other
+//! way, for which there is no index (see ARCHITECTURE.md): it reads all rows of its parameter,
+//! unless another condition leads; then it is a range for each candidate.
+
+use super::super::connection::Statement;
+use super::{from_table, key_set, restrict};
+use crate::search::query::Condition;
+
+/// The keys of resources whose reference points at one that meets the condition for its type.
+pub(super) fn referring(parameter: i32, targets: &[(u8, Condition)]) -> Statement {
+    let mut statement = Statement::new("SELECT key FROM reference WHERE parameter = ");
+    statement.bind(i64::from(parameter)).sql(" AND target IN (");
+    for (place, (type_number, condition)) in targets.iter().enumerate() {
+        if place > 0 {
+            statement.sql(" UNION ALL ");
+        }
+        statement.append(live(i64::from(*type_number), condition));
+    }
+    statement.sql(")");
+    if targets.len() > 1 {
+        statement.uncached();
+    }
+    statement
+}
+
+/// The keys that the references of resources which meet a condition point at.
+pub(super) fn targets(parameter: i32, condition: &Condition) -> Statement {
+    let mut statement = Statement::new("SELECT target AS key FROM reference WHERE parameter = ");
+    statement.bind(i64::from(parameter)).sql(" AND key IN (").append(live(source(parameter), condition)).sql(")");
+    statement
+}
+
+/// `AND …` on the resource row `r`: one that meets the condition refers to it.
+pub(super) fn referred(statement: &mut Statement, parameter: i32, condition: &Condition) {
+    statement.sql(" AND EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
+    // The plus keeps SQLite from trying every key of the set at every target.
+    statement.sql(" AND h.target = r.key AND +h.key IN (").append(live(source(parameter), condition)).sql("))");
+}
+
+/// The keys of resources that one of these references ties to the owner of a compartment.
+pub(super) fn compartment(owner_type: u8, owner_id: &str, parameters: &[i32], itself: bool) -> Statement {
+    let mut owner = Statement::new("SELECT key FROM resource WHERE type = ");
+    owner.bind(i64::from(owner_type)).sql(" AND id = ").bind(owner_id);
+    let mut statement = from_table("reference", parameters);
+    statement.sql(" AND target IN (").append(owner.clone()).sql(")");
+    match (itself, parameters) {
+        (false, _) => statement,
+        (true, []) => owner,
+        (true, _) => {
+            statement.sql(" UNION ALL ").append(owner);
+            statement
+        }
+    }
+}
+
+/// The type that a parameter belongs to.
+const fn source(parameter: i32) -> i64 {
+    (parameter >> 8) as i64
+}
+
+/// The keys of live resources of a type that meet a condition.
+fn live(type_number: i64, condition: &Condition) -> Statement {
+    match condition {
+        // Index rows are of one type, and exist for live resources only.
+        Condition::Indexed { negated: false, .. } | Condition::Chain { .. } => key_set(condition).unwrap_or_default(),
+        _ => {
+            let mut statement = Statement::new("SELECT r.key FROM resource r WHERE r.state = 1 AND r.type = ");
+            statement.bind(type_number).uncached();
+            match condition {
+                Condition::Has { parameter, condition } => {
+                    statement.sql(" AND r.key IN (").append(targets(*parameter, condition)).sql(")");
+                }
+                _ => restrict(&mut statement, condition),
+            }
+            statement
+        }
+    }
+}
