@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::engine::JSON_PATCH;
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
@@ -75,6 +76,7 @@ fn build() -> Node<'static> {
         ),
         ("fhirVersion", Node::string("4.0.1")),
         ("format", strings(["application/fhir+json".to_owned(), "json".to_owned()])),
+        ("patchFormat", strings([JSON_PATCH.to_owned(), "application/fhir+json".to_owned()])),
         ("rest", Node::Array(vec![rest])),
     ])
 }
@@ -94,7 +96,17 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         ("profile", Node::string(format!("http://hl7.org/fhir/StructureDefinition/{name}"))),
         (
             "interaction",
-            codes(&["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"]),
+            codes(&[
+                "read",
+                "vread",
+                "update",
+                "patch",
+                "delete",
+                "history-instance",
+                "history-type",
+                "create",
+                "search-type",
+            ]),
         ),
         ("versioning", Node::string("versioned-update")),
         ("readHistory", Node::Bool(true)),

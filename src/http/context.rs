@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::Shared;
-use crate::engine::{Preconditions, Rejection};
+use crate::engine::{JSON_PATCH, PatchFormat, Preconditions, Rejection};
 use crate::r4::outcome::IssueCode;
 
 /// Bytes read and thrown away beyond the limit, so that the client gets to read its refusal.
@@ -197,6 +197,29 @@ pub(super) fn preconditions(request: &HttpRequest) -> Preconditions {
 
 /// Refuses bodies that are not JSON by their own word.
 pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection> {
+    check_media(request, &["application/fhir+json", "application/json", "application/json+fhir", "text/json"])
+}
+
+/// Which patch the body is by its own word (FHIR R4 http.html#patch).
+pub(super) fn patch_format(request: &HttpRequest) -> Result<PatchFormat, Rejection> {
+    let content_type = text(request, &header::CONTENT_TYPE).unwrap_or_default();
+    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media.as_str() {
+        JSON_PATCH => check_media(request, &[JSON_PATCH]).map(|()| PatchFormat::Json),
+        "application/fhir+json" | "application/json" | "application/json+fhir" => {
+            check_content_type(request).map(|()| PatchFormat::FhirPath)
+        }
+        _ => Err(Rejection::new(
+            415,
+            IssueCode::NotSupported,
+            format!(
+                "Content-Type {content_type:?} is not supported; a patch is {JSON_PATCH} or, as a Parameters resource (FHIRPath Patch), application/fhir+json"
+            ),
+        )),
+    }
+}
+
+fn check_media(request: &HttpRequest, known: &[&str]) -> Result<(), Rejection> {
     let Some(content_type) = text(request, &header::CONTENT_TYPE) else { return Ok(()) };
     let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -207,7 +230,7 @@ pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection>
             format!("Content-Type {content_type:?} is not supported; {why}"),
         ))
     };
-    if !matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json") {
+    if !known.contains(&media.as_str()) {
         return refuse("send application/fhir+json");
     }
     for parameter in parts {
