@@ -1,4 +1,4 @@
-//! FHIR interactions: create, read, update, delete, history, search, batch, transaction.
+//! FHIR interactions: create, read, update, patch, delete, history, search, batch, transaction.
 //!
 //! May use: `store`, `notebook`, `validation`, `search`, `r4`. Must not know: HTTP (status numbers
 //! are FHIR's, headers are not its business).
@@ -12,6 +12,7 @@ mod bundle;
 mod carry_out;
 mod conditional;
 mod entry;
+mod patch;
 mod plan;
 mod prepare;
 mod rewrite;
@@ -25,6 +26,7 @@ pub use bundle::{BundleAnswer, EntryAnswer};
 pub use carry_out::Refusal;
 pub use conditional::Preconditions;
 pub use entry::Link;
+pub use patch::{JSON_PATCH, PatchFormat};
 pub use prepare::decode_pairs;
 pub use single::Searched;
 pub use subset::{is_whole, subset};

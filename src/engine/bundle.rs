@@ -178,6 +178,10 @@ impl Engine {
             Link::ConditionalUpdate { type_name, criteria } => {
                 self.conditional_update(&type_name, &criteria, body, conditions).await
             }
+            Link::Patch { type_name, id } => self.patch_by_entry(&type_name, Ok(&id), body, conditions).await,
+            Link::ConditionalPatch { type_name, criteria } => {
+                self.patch_by_entry(&type_name, Err(&criteria), body, conditions).await
+            }
             Link::Delete { type_name, id } => self.delete(&type_name, &id, conditions).await,
             Link::ConditionalDelete { type_name, criteria } => self.conditional_delete(&type_name, &criteria).await,
             Link::Read { type_name, id } => self.read(&type_name, &id, conditions).await,

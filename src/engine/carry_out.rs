@@ -36,6 +36,12 @@ impl Plan {
                 return Err(Refusal::Stale);
             }
         }
+        for (number, id, patched) in &self.patched {
+            let current = transaction.current(*number, id)?.map(|version| version.version);
+            if current != Some(*patched) {
+                return Err(Refusal::Stale);
+            }
+        }
         let mut order: Vec<(usize, u8, u8, Step)> = self
             .steps
             .into_iter()
@@ -72,7 +78,7 @@ fn carry_out_step(
             if !fresh {
                 let current = transaction.current(number, &prepared.id)?;
                 conditions.check_write(current.as_ref(), require_if_match)?;
-                put(transaction, *prepared)?
+                put(transaction, *prepared, method)?
             } else {
                 let id = prepared.id.clone();
                 let written = transaction.put(*prepared, method, true)?;

@@ -14,6 +14,8 @@ pub enum Link {
     Create { type_name: String },
     Update { type_name: String, id: String },
     ConditionalUpdate { type_name: String, criteria: String },
+    Patch { type_name: String, id: String },
+    ConditionalPatch { type_name: String, criteria: String },
     Delete { type_name: String, id: String },
     ConditionalDelete { type_name: String, criteria: String },
     Read { type_name: String, id: String },
@@ -60,6 +62,10 @@ impl Link {
             ("PUT", [type_name], Some(criteria)) => {
                 Ok(Self::ConditionalUpdate { type_name: own(type_name), criteria: criteria.to_owned() })
             }
+            ("PATCH", [type_name, id], None) => Ok(Self::Patch { type_name: own(type_name), id: own(id) }),
+            ("PATCH", [type_name], Some(criteria)) => {
+                Ok(Self::ConditionalPatch { type_name: own(type_name), criteria: criteria.to_owned() })
+            }
             ("DELETE", [type_name, id], None) => Ok(Self::Delete { type_name: own(type_name), id: own(id) }),
             ("DELETE", [type_name], Some(criteria)) => {
                 Ok(Self::ConditionalDelete { type_name: own(type_name), criteria: criteria.to_owned() })
@@ -73,9 +79,9 @@ impl Link {
             ("GET" | "HEAD", [type_name], query) => {
                 Ok(Self::Search { type_name: own(type_name), pairs: decode_pairs(query.unwrap_or_default()) })
             }
-            ("GET" | "HEAD" | "PATCH", ..) => Err(not_here()),
-            ("POST" | "PUT" | "DELETE", ..) => Err(Rejection::invalid(format!(
-                "{method} cannot go to {url:?}: POST goes to a type (Patient), PUT and DELETE to Patient/id or Patient?criteria"
+            ("GET" | "HEAD", ..) => Err(not_here()),
+            ("POST" | "PUT" | "PATCH" | "DELETE", ..) => Err(Rejection::invalid(format!(
+                "{method} cannot go to {url:?}: POST goes to a type (Patient), PUT, PATCH and DELETE to Patient/id or Patient?criteria"
             ))),
             _ => Err(Rejection::new(
                 400,
@@ -92,6 +98,8 @@ impl Link {
             Self::Create { type_name }
             | Self::Update { type_name, .. }
             | Self::ConditionalUpdate { type_name, .. }
+            | Self::Patch { type_name, .. }
+            | Self::ConditionalPatch { type_name, .. }
             | Self::Delete { type_name, .. }
             | Self::ConditionalDelete { type_name, .. }
             | Self::Read { type_name, .. }
@@ -103,16 +111,25 @@ impl Link {
     /// Whether the entry must bring a resource.
     #[must_use]
     pub const fn has_resource(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Update { .. } | Self::ConditionalUpdate { .. })
+        matches!(self, Self::Create { .. } | Self::Update { .. } | Self::ConditionalUpdate { .. }) || self.is_patch()
     }
 
-    /// FHIR R4 http.html#trules: DELETE, POST, PUT, GET.
+    /// Whether the entry's resource is a patch.
+    #[must_use]
+    pub const fn is_patch(&self) -> bool {
+        matches!(self, Self::Patch { .. } | Self::ConditionalPatch { .. })
+    }
+
+    /// FHIR R4 http.html#trules: DELETE, POST, PUT and PATCH, GET.
     #[must_use]
     pub const fn rank(&self) -> u8 {
         match self {
             Self::Delete { .. } | Self::ConditionalDelete { .. } => 0,
             Self::Create { .. } => 1,
-            Self::Update { .. } | Self::ConditionalUpdate { .. } => 2,
+            Self::Update { .. }
+            | Self::ConditionalUpdate { .. }
+            | Self::Patch { .. }
+            | Self::ConditionalPatch { .. } => 2,
             Self::Read { .. } | Self::Vread { .. } | Self::Search { .. } => 3,
         }
     }
@@ -177,7 +194,7 @@ impl<'a> Entry<'a> {
                 return Err(Rejection::new(
                     400,
                     IssueCode::Required,
-                    "the entry has no resource, which POST and PUT need",
+                    "the entry has no resource, which POST, PUT and PATCH need",
                 ));
             }
             (Some(_), false) => {
@@ -187,7 +204,13 @@ impl<'a> Entry<'a> {
         }
         if let Some(resource) = &resource {
             let own = resource.text("resourceType").unwrap_or_default();
-            if own != link.type_name() {
+            if link.is_patch() {
+                if !matches!(own, "Binary" | "Parameters") {
+                    return Err(Rejection::invalid(format!(
+                        "PATCH takes a patch, as a Binary (JSON Patch) or Parameters (FHIRPath Patch), not a {own}"
+                    )));
+                }
+            } else if own != link.type_name() {
                 return Err(Rejection::invalid(format!(
                     "request.url says {} but the resource is a {own}",
                     link.type_name()

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::answer::Rejection;
 use super::bundle::take_entries;
 use super::entry::{Entry, Link, place};
+use super::patch::{Patch, live, no_match, parse_stored};
 use super::prepare::type_number;
 use super::rewrite::{Links, conditional_references, rewrite};
 use super::single::{new_id, same_id, several};
@@ -13,7 +14,7 @@ use crate::format::json::Node;
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::parse_query;
 use crate::search::query::Query;
-use crate::store::{Method, Prepared};
+use crate::store::{Method, Prepared, Version};
 use crate::validation::structure::check_resource;
 
 /// Which resource a conditional entry found while planning.
@@ -54,6 +55,8 @@ pub(super) struct Plan {
     /// Step and rank of each entry.
     pub(super) steps: Vec<(u8, u8, Step)>,
     pub(super) expectations: Vec<Expectation>,
+    /// Type, id and version of what patches were applied to.
+    pub(super) patched: Vec<(u8, String, i64)>,
     pub(super) require_if_match: bool,
     pub(super) default_shape: Vec<(u32, bool)>,
 }
@@ -95,20 +98,37 @@ impl Engine {
         let Planner { links, expectations, .. } = planner;
         let mut steps = Vec::with_capacity(entries.len());
         let mut default_shape = Vec::with_capacity(entries.len());
+        let mut patched = Vec::new();
         for (entry, identity) in entries.into_iter().zip(identities) {
             let index = entry.index;
             let rank = entry.link.rank();
-            let (step, shape) = self.step(entry, identity, &links).map_err(|rejection| rejection.at(&place(index)))?;
+            let step = self.step(entry, identity, &links, &mut patched);
+            let (step, shape) = step.map_err(|rejection| rejection.at(&place(index)))?;
             default_shape.push(shape);
             steps.push((rank, type_number(&step_type(&step))?, step));
         }
-        Ok(Plan { steps, expectations, require_if_match: self.settings.require_if_match, default_shape })
+        Ok(Plan { steps, expectations, patched, require_if_match: self.settings.require_if_match, default_shape })
     }
 
-    fn step(&self, entry: Entry<'_>, identity: Identity, links: &Links) -> Result<(Step, (u32, bool)), Rejection> {
+    fn step(
+        &self,
+        entry: Entry<'_>,
+        identity: Identity,
+        links: &Links,
+        patched: &mut Vec<(u8, String, i64)>,
+    ) -> Result<(Step, (u32, bool)), Rejection> {
         let type_name = entry.link.type_name().to_owned();
         let number = type_number(&type_name)?;
         let none = (0, false);
+        if let (true, Some(patch), Some(id)) = (entry.link.is_patch(), &entry.resource, &identity.id) {
+            let patch = Patch::of_resource(patch, &type_name)?;
+            let current = live(&type_name, id, self.store.current(number, id)?)?;
+            entry.conditions.check_write(Some(&current), self.settings.require_if_match)?;
+            let prepared = self.patched(number, &type_name, id, &patch, &current, links)?;
+            patched.push((number, id.clone(), current.version));
+            let (prepared, conditions) = (Box::new(prepared), entry.conditions);
+            return Ok((Step::Write { prepared, method: Method::Patch, fresh: false, conditions }, none));
+        }
         if let (Some(mut resource), Some(id)) = (entry.resource, identity.id.clone()) {
             if identity.exists_already {
                 return Ok((Step::Exists { type_name, id }, none));
@@ -133,6 +153,29 @@ impl Engine {
             }
             link => (Step::Read { link, conditions: entry.conditions }, none),
         })
+    }
+
+    /// Applies a patch to a version, which must still be current when the plan is carried out.
+    fn patched(
+        &self,
+        number: u8,
+        type_name: &str,
+        id: &str,
+        patch: &Patch,
+        current: &Version,
+        links: &Links,
+    ) -> Result<Prepared, Rejection> {
+        let mut before = parse_stored(current)?;
+        let mut patched = patch.apply(id, before.clone())?;
+        // What the patch brings may name other entries. A link that led nowhere before is not its fault.
+        let (mut known, mut issues) = (Vec::new(), Vec::new());
+        rewrite(&mut before, links, None, &mut known);
+        rewrite(&mut patched, links, None, &mut issues);
+        issues.retain(|issue| !known.contains(issue));
+        if !issues.is_empty() {
+            return Err(Rejection::bad_request(issues));
+        }
+        Ok(self.derive(number, type_name, id, &patched))
     }
 }
 
@@ -233,7 +276,8 @@ impl Planner<'_> {
                 }
                 (None, None) => Identity { fresh: true, ..of(new_id()) },
             },
-            Link::Delete { id, .. } => of(id.clone()),
+            Link::Patch { id, .. } | Link::Delete { id, .. } => of(id.clone()),
+            Link::ConditionalPatch { criteria, .. } => of(self.look_up(number, criteria)?.ok_or_else(no_match)?),
             Link::ConditionalDelete { criteria, .. } => {
                 Identity { number, id: self.look_up(number, criteria)?, writes: true, ..Identity::default() }
             }

@@ -106,7 +106,7 @@ impl Engine {
             .write(move |transaction| {
                 let current = transaction.current(number, &prepared.id)?;
                 conditions.check_write(current.as_ref(), require)?;
-                put(transaction, prepared)
+                put(transaction, prepared, Method::Put)
             })
             .await
     }
@@ -141,7 +141,7 @@ impl Engine {
                         ..Answer::of(201, number, &id, &written.version)
                     });
                 }
-                put(transaction, prepared)
+                put(transaction, prepared, Method::Put)
             })
             .await
     }
@@ -379,9 +379,13 @@ pub(super) fn conditional_id(
     }
 }
 
-pub(super) fn put(transaction: &mut WriteTransaction<'_>, prepared: Prepared) -> Result<Answer, Rejection> {
+pub(super) fn put(
+    transaction: &mut WriteTransaction<'_>,
+    prepared: Prepared,
+    method: Method,
+) -> Result<Answer, Rejection> {
     let (number, id) = (prepared.type_number, prepared.id.clone());
-    let Written { version, created, changed } = transaction.put(prepared, Method::Put, false)?;
+    let Written { version, created, changed } = transaction.put(prepared, method, false)?;
     let status = if created { 201 } else { 200 };
     Ok(Answer { located: true, changed, ..Answer::of(status, number, &id, &version) })
 }

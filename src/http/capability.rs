@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::engine::JSON_PATCH;
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::parameters::{Compartment, ParameterKind};
@@ -76,6 +77,7 @@ fn build() -> Node<'static> {
         ),
         ("fhirVersion", Node::string("4.0.1")),
         ("format", strings(["application/fhir+json", "json", "application/fhir+xml", "xml"].map(str::to_owned))),
+        ("patchFormat", strings([JSON_PATCH, "application/fhir+json", "application/fhir+xml"].map(str::to_owned))),
         ("rest", Node::Array(vec![rest])),
     ])
 }
@@ -107,7 +109,17 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         ("profile", Node::string(format!("http://hl7.org/fhir/StructureDefinition/{name}"))),
         (
             "interaction",
-            codes(&["read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"]),
+            codes(&[
+                "read",
+                "vread",
+                "update",
+                "patch",
+                "delete",
+                "history-instance",
+                "history-type",
+                "create",
+                "search-type",
+            ]),
         ),
         ("versioning", Node::string("versioned-update")),
         ("readHistory", Node::Bool(true)),

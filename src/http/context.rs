@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 
 use super::Shared;
 use super::negotiation::{Format, accepted, is_xml};
-use crate::engine::{Preconditions, Rejection};
+use crate::engine::{JSON_PATCH, PatchFormat, Preconditions, Rejection};
 use crate::r4::outcome::IssueCode;
 
 /// Bytes read and thrown away beyond the limit, so that the client gets to read its refusal.
@@ -159,6 +159,33 @@ pub(super) fn preconditions(request: &HttpRequest) -> Preconditions {
 
 /// Refuses bodies that are neither JSON nor XML by their own word.
 pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection> {
+    check_media(request, is_resource)
+}
+
+/// Whether a media type is one of FHIR resources.
+fn is_resource(media: &str) -> bool {
+    is_xml(media)
+        || matches!(media, "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json")
+}
+
+/// Which patch the body is by its own word (FHIR R4 http.html#patch).
+pub(super) fn patch_format(request: &HttpRequest) -> Result<PatchFormat, Rejection> {
+    let content_type = text(request, &header::CONTENT_TYPE).unwrap_or_default();
+    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media.as_str() {
+        JSON_PATCH => check_media(request, |media| media == JSON_PATCH).map(|()| PatchFormat::Json),
+        media if is_resource(media) => check_content_type(request).map(|()| PatchFormat::FhirPath),
+        _ => Err(Rejection::new(
+            415,
+            IssueCode::NotSupported,
+            format!(
+                "Content-Type {content_type:?} is not supported; a patch is {JSON_PATCH} or, as a Parameters resource (FHIRPath Patch), application/fhir+json or application/fhir+xml"
+            ),
+        )),
+    }
+}
+
+fn check_media(request: &HttpRequest, known: impl Fn(&str) -> bool) -> Result<(), Rejection> {
     let Some(content_type) = text(request, &header::CONTENT_TYPE) else { return Ok(()) };
     let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default().to_ascii_lowercase();
@@ -169,9 +196,7 @@ pub(super) fn check_content_type(request: &HttpRequest) -> Result<(), Rejection>
             format!("Content-Type {content_type:?} is not supported; {why}"),
         ))
     };
-    let is_json =
-        matches!(media.as_str(), "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json");
-    if !is_json && !is_xml(&media) {
+    if !known(&media) {
         return refuse("send application/fhir+json or application/fhir+xml");
     }
     for parameter in parts {

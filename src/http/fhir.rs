@@ -4,7 +4,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::context::{Context, Return, body, check_content_type, preconditions, sends_xml};
+use super::context::{Context, Return, body, check_content_type, patch_format, preconditions, sends_xml};
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::{Shared, bundles, capability};
 use crate::engine::{Answer, Payload as Content, Rejection, is_whole, subset};
@@ -148,12 +148,8 @@ impl Interaction<'_> {
                 let deleted = self.shared.engine.conditional_delete(type_name, &context.raw_query).await?;
                 Ok(answer(context, deleted, true))
             }
-            ("PATCH", [] | [_]) => Err(Rejection::new(
-                501,
-                IssueCode::NotSupported,
-                "PATCH is not supported; read the resource, change it and PUT it with If-Match",
-            )),
-            (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, DELETE")),
+            ("PATCH", []) => self.patch(type_name, None).await,
+            (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, PATCH, DELETE")),
             ("GET", ["_history"]) => self.history(HistoryScope::Type(number), format!("{type_name}/_history")).await,
             ("POST", ["$ingest-document"]) if type_name == "Bundle" => self.ingest().await,
             (_, [name, ..]) if name.starts_with('$') => Err(Rejection::new(
@@ -171,11 +167,12 @@ impl Interaction<'_> {
             )),
             ("GET", [id]) => self.read(type_name, id).await,
             ("PUT", [id]) => self.update(type_name, id).await,
+            ("PATCH", [id]) => self.patch(type_name, Some(id)).await,
             ("DELETE", [id]) => {
                 let deleted = self.shared.engine.delete(type_name, id, preconditions(self.request)).await?;
                 Ok(answer(context, deleted, true))
             }
-            (_, [_]) => Ok(not_allowed(context, method, "GET, HEAD, PUT, DELETE")),
+            (_, [_]) => Ok(not_allowed(context, method, "GET, HEAD, PUT, PATCH, DELETE")),
             ("GET", [id, "_history"]) => {
                 let scope = HistoryScope::Instance(number, (*id).to_owned());
                 self.history(scope, format!("{type_name}/{id}/_history")).await
@@ -230,6 +227,22 @@ impl Interaction<'_> {
         let (engine, query) = (&self.shared.engine, &self.context.raw_query);
         let updated = engine.conditional_update(type_name, query, body, preconditions(self.request)).await?;
         Ok(answer(self.context, updated, true))
+    }
+
+    /// With an id, or by the criteria of the query.
+    async fn patch(self, type_name: &str, id: Option<&str>) -> Result<HttpResponse, Rejection> {
+        let format = patch_format(self.request);
+        let body = body(self.payload, self.request, self.shared.settings.max_body).await;
+        let (format, mut body) = (format?, body?);
+        if sends_xml(self.request) {
+            body = json_from_xml(body).await?;
+        }
+        let (engine, conditions) = (&self.shared.engine, preconditions(self.request));
+        let patched = match id {
+            Some(id) => engine.patch(type_name, id, format, body, conditions).await?,
+            None => engine.conditional_patch(type_name, &self.context.raw_query, format, body, conditions).await?,
+        };
+        Ok(answer(self.context, patched, true))
     }
 
     async fn read(self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {

@@ -17,6 +17,7 @@ mod discharge;
 mod headers;
 mod history;
 mod metadata;
+mod patch;
 mod read;
 mod samples;
 mod search_across;
