@@ -14,6 +14,12 @@ use crate::format::json::{MAX_DEPTH, Node, is_json_number, place};
 use crate::r4::definitions::{Definitions, Field, TypeDef, TypeId, definitions};
 use crate::r4::primitives::{Primitive, shorten};
 
+/// Deepest nesting inside a narrative, which is read without recursion.
+const MAX_NARRATIVE_DEPTH: usize = 1024;
+
+/// Most attributes of one element: each is compared with all before it.
+const MAX_ATTRIBUTES: usize = 128;
+
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 type Members = Vec<(Cow<'static, str>, Node<'static>)>;
@@ -169,7 +175,10 @@ impl<'a> Walk<'a> {
     /// The attributes of an element, of which only those named may be there.
     fn attributes(&self, start: &BytesStart<'_>, allowed: &[&'static str]) -> Result<Attributes, XmlError> {
         let mut found = Attributes::new();
-        for attribute in start.attributes() {
+        for (place, attribute) in start.attributes().enumerate() {
+            if place == MAX_ATTRIBUTES {
+                return self.fail(format!("an element has more than {MAX_ATTRIBUTES} attributes"));
+            }
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => return self.ill_formed(error),
@@ -398,6 +407,9 @@ impl<'a> Walk<'a> {
             match &event {
                 Event::Start(start) => {
                     open += 1;
+                    if open > MAX_NARRATIVE_DEPTH {
+                        return self.fail(format!("the narrative is nested deeper than {MAX_NARRATIVE_DEPTH} levels"));
+                    }
                     self.narrative_tag(start, (!is_plain).then_some(&mut rewritten), false)?;
                     continue;
                 }
@@ -434,7 +446,10 @@ impl<'a> Walk<'a> {
             return self.fail(format!("<{}> must be XHTML: write <div xmlns=\"{XHTML}\">", shorten(name)));
         }
         let mut attributes = String::new();
-        for attribute in start.attributes() {
+        for (place, attribute) in start.attributes().enumerate() {
+            if place == MAX_ATTRIBUTES {
+                return self.fail(format!("an element has more than {MAX_ATTRIBUTES} attributes"));
+            }
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => return self.ill_formed(error),
