@@ -9,12 +9,17 @@ use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 use smallvec::SmallVec;
 
-use super::{FHIR, XHTML, XmlError, holds_resource, is_attribute};
+use super::{FHIR, XmlError, holds_resource, is_attribute};
 use crate::format::json::{MAX_DEPTH, Node, is_json_number, place};
 use crate::r4::definitions::{Definitions, Field, TypeDef, TypeId, definitions};
 use crate::r4::primitives::{Primitive, shorten};
 
+/// Most attributes of one element: each is compared with all before it.
+const MAX_ATTRIBUTES: usize = 128;
+
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+mod narrative;
 
 type Members = Vec<(Cow<'static, str>, Node<'static>)>;
 type Attributes = SmallVec<[(&'static str, String); 2]>;
@@ -53,7 +58,7 @@ struct Walk<'a> {
     tables: &'static Definitions,
 }
 
-/// The element being read at one level, with its repetitions.
+/// The element being read at one level; its values when it repeats.
 #[derive(Default)]
 struct Group {
     field: Option<(Field, &'static str)>,
@@ -63,20 +68,34 @@ struct Group {
 }
 
 impl Group {
-    /// Moves what was collected into the members of the object.
-    fn finish(&mut self, members: &mut Members) {
-        let Some((field, name)) = self.field.take() else { return };
-        let mut put = |name: Cow<'static, str>, mut values: Vec<Node<'static>>| {
-            if values.iter().any(|value| *value != Node::Null) {
-                let value = if field.is_array { Node::Array(values) } else { values.pop().unwrap_or(Node::Null) };
-                members.push((name, value));
+    /// Takes one value; of an element that does not repeat it is the member itself.
+    fn take(&mut self, members: &mut Members, value: Node<'static>, extra: Node<'static>) {
+        let Some((field, name)) = self.field else { return };
+        if field.is_array {
+            self.values.push(value);
+            if field.is_primitive {
+                self.extras.push(extra);
             }
-        };
-        put(Cow::Borrowed(name), std::mem::take(&mut self.values));
-        if self.extras.iter().any(|extra| *extra != Node::Null) {
-            put(Cow::Owned(format!("_{name}")), std::mem::take(&mut self.extras));
+            return;
         }
-        self.extras.clear();
+        if value != Node::Null {
+            members.push((Cow::Borrowed(name), value));
+        }
+        if extra != Node::Null {
+            members.push((Cow::Owned(format!("_{name}")), extra));
+        }
+    }
+
+    /// Moves the repetitions that were collected into the members of the object.
+    fn finish(&mut self, members: &mut Members) {
+        let Some((_, name)) = self.field.take() else { return };
+        let (values, extras) = (std::mem::take(&mut self.values), std::mem::take(&mut self.extras));
+        if values.iter().any(|value| *value != Node::Null) {
+            members.push((Cow::Borrowed(name), Node::Array(values)));
+        }
+        if extras.iter().any(|extra| *extra != Node::Null) {
+            members.push((Cow::Owned(format!("_{name}")), Node::Array(extras)));
+        }
     }
 }
 
@@ -169,7 +188,10 @@ impl<'a> Walk<'a> {
     /// The attributes of an element, of which only those named may be there.
     fn attributes(&self, start: &BytesStart<'_>, allowed: &[&'static str]) -> Result<Attributes, XmlError> {
         let mut found = Attributes::new();
-        for attribute in start.attributes() {
+        for (place, attribute) in start.attributes().enumerate() {
+            if place == MAX_ATTRIBUTES {
+                return self.fail(format!("an element has more than {MAX_ATTRIBUTES} attributes"));
+            }
             let attribute = match attribute {
                 Ok(attribute) => attribute,
                 Err(error) => return self.ill_formed(error),
@@ -234,14 +256,12 @@ impl<'a> Walk<'a> {
             if depth >= MAX_DEPTH {
                 return self.fail(format!("nesting is deeper than {MAX_DEPTH} levels"));
             }
-            if field.is_primitive {
-                let (value, extra) = self.primitive(&start, name, field.type_id, depth)?;
-                group.values.push(value);
-                group.extras.push(extra);
+            let (value, extra) = if field.is_primitive {
+                self.primitive(&start, name, field.type_id, depth)?
             } else {
-                let value = self.complex(&start, field.type_id, depth)?;
-                group.values.push(value);
-            }
+                (self.complex(&start, field.type_id, depth)?, Node::Null)
+            };
+            group.take(members, value, extra);
         }
         group.finish(members);
         Ok(())
@@ -382,81 +402,6 @@ impl<'a> Walk<'a> {
             return self.fail(format!("<{name}> is empty; give it a value=\"…\" or leave it out"));
         }
         Ok((value, if members.is_empty() { Node::Null } else { Node::Object(members) }))
-    }
-
-    /// A `div`, kept as its source; only where prefixes carry its namespace it is written anew.
-    fn narrative(&mut self, start: &BytesStart<'_>) -> Result<Node<'static>, XmlError> {
-        let begin = self.start;
-        let is_plain = start.name().prefix().is_none()
-            && start.attributes().flatten().any(|found| found.key.into_inner() == "xmlns");
-        let mut rewritten = String::new();
-        let mut open = 1_usize;
-        self.narrative_tag(start, (!is_plain).then_some(&mut rewritten), true)?;
-        while open > 0 {
-            let event = self.event()?;
-            let source = self.text.get(self.start..self.position()).unwrap_or_default();
-            match &event {
-                Event::Start(start) => {
-                    open += 1;
-                    self.narrative_tag(start, (!is_plain).then_some(&mut rewritten), false)?;
-                    continue;
-                }
-                Event::End(end) => {
-                    open -= 1;
-                    // The end of `<br/>` has no text of its own.
-                    if !is_plain && !source.is_empty() {
-                        rewritten.push_str(&format!("</{}>", end.local_name().into_inner()));
-                    }
-                    continue;
-                }
-                Event::GeneralRef(found) if !found.is_char_ref() && resolve_xml_entity(found).is_none() => {
-                    let name = shorten(found).to_string();
-                    return self.ill_formed(format!("&{name}; is not defined in XML; write the character itself"));
-                }
-                Event::Eof => return self.never_closed(),
-                _ => {}
-            }
-            if !is_plain {
-                rewritten.push_str(source);
-            }
-        }
-        if is_plain {
-            let source = self.text.get(begin..self.position()).unwrap_or_default();
-            return Ok(Node::string(source.to_owned()));
-        }
-        Ok(Node::string(rewritten))
-    }
-
-    /// Checks a tag inside a narrative; writes it without prefixes when `out` is there.
-    fn narrative_tag(&self, start: &BytesStart<'_>, out: Option<&mut String>, is_root: bool) -> Result<(), XmlError> {
-        let name = start.local_name().into_inner();
-        if !self.is_in(start, XHTML) {
-            return self.fail(format!("<{}> must be XHTML: write <div xmlns=\"{XHTML}\">", shorten(name)));
-        }
-        let mut attributes = String::new();
-        for attribute in start.attributes() {
-            let attribute = match attribute {
-                Ok(attribute) => attribute,
-                Err(error) => return self.ill_formed(error),
-            };
-            let key = attribute.key.into_inner();
-            if let Err(error) = attribute.normalized_value_with(XmlVersion::Implicit1_0, 1, resolve_xml_entity) {
-                return self.ill_formed(format!("the attribute {key}: {error}"));
-            }
-            if attribute.value.contains('<') {
-                return self.ill_formed(format!("write &lt; for < in the attribute {key}"));
-            }
-            if out.is_some() && key != "xmlns" && !key.starts_with("xmlns:") {
-                attributes.push_str(&format!(" {key}=\"{}\"", attribute.value.replace('"', "&quot;")));
-            }
-        }
-        if let Some(out) = out {
-            let source = self.text.get(self.start..self.position()).unwrap_or_default();
-            let space = if is_root { format!(" xmlns=\"{XHTML}\"") } else { String::new() };
-            let end = if source.ends_with("/>") { "/>" } else { ">" };
-            out.push_str(&format!("<{name}{space}{attributes}{end}"));
-        }
-        Ok(())
     }
 }
 

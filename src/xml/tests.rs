@@ -195,6 +195,22 @@ fn depth_is_bounded() {
     let error = parse_xml(nested(10_000).as_bytes()).unwrap_err();
     assert!(error.message.contains("deeper") && error.column > 1000, "{error}");
     parse_xml("<a>".repeat(10_000).as_bytes()).unwrap_err();
+    let spans = format!("{}{}", "<b>".repeat(100_000), "</b>".repeat(100_000));
+    let div = patient(&format!("<text><div xmlns=\"http://www.w3.org/1999/xhtml\">{spans}</div></text>"));
+    assert!(parse_xml(div.as_bytes()).unwrap_err().message.contains("nested deeper"));
+}
+
+/// Comparing each attribute with all others must not become work without end.
+#[test]
+fn the_number_of_attributes_is_bounded() {
+    let many: String = (0..100_000).map(|place| format!(" a{place}=\"\"")).collect();
+    let div = format!("<text><div xmlns=\"http://www.w3.org/1999/xhtml\"><p{many}>a</p></div></text>");
+    refused(&patient(&div), "more than 128 attributes", (1, 86));
+    let schema = many.replace(" a", " xsi:a");
+    let root = format!(
+        "<Patient xmlns=\"http://hl7.org/fhir\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"{schema}/>"
+    );
+    refused(&root, "more than 128 attributes", (1, 1));
 }
 
 #[test]

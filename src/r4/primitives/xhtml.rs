@@ -10,6 +10,9 @@ use super::shorten;
 
 const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
 
+/// Most attributes of one element.
+const MAX_ATTRIBUTES: usize = 128;
+
 /// Checks one `div`.
 ///
 /// # Errors
@@ -118,6 +121,12 @@ impl<'a> Scan<'a> {
             self.rest = rest;
             if names.contains(&attribute) {
                 return Err(format!("is not well-formed XHTML: <{name}> has the attribute {attribute} twice"));
+            }
+            // Each is compared with all before it.
+            if names.len() == MAX_ATTRIBUTES {
+                return Err(format!(
+                    "must not have more than {MAX_ATTRIBUTES} attributes on one element; <{name}> has"
+                ));
             }
             names.push(attribute);
             if attribute == "xmlns" {
@@ -327,6 +336,12 @@ mod tests {
             assert!(check(text).is_err(), "{text}");
         }
         assert!(check(&format!("{}x", in_div("a"))).unwrap_err().contains("after it"));
+    }
+
+    #[test]
+    fn the_number_of_attributes_is_bounded() {
+        let many: String = (0..100_000).map(|place| format!(" a{place}=''")).collect();
+        assert!(check(&in_div(&format!("<p{many}>a</p>"))).unwrap_err().contains("more than 128 attributes"));
     }
 
     #[test]
