@@ -8,6 +8,11 @@ use super::super::connection::Statement;
 use super::{from_table, key_set, restrict};
 use crate::search::query::Condition;
 
+/// Ends `AND (key IN (…` where no index goes from the key: the set is made once and asked for each
+/// row. As a bare `IN`, SQLite tries every key of the set at every target, and PostgreSQL may join
+/// by a scan for each key.
+const IS_TRUE: &str = ")) IS TRUE";
+
 /// The keys of resources whose reference points at one that meets the condition for its type.
 pub(super) fn referring(parameter: i32, targets: &[(u8, Condition)]) -> Statement {
     let mut statement = Statement::new("SELECT key FROM reference WHERE parameter = ");
@@ -28,15 +33,16 @@ pub(super) fn referring(parameter: i32, targets: &[(u8, Condition)]) -> Statemen
 /// The keys that the references of resources which meet a condition point at.
 pub(super) fn targets(parameter: i32, condition: &Condition) -> Statement {
     let mut statement = Statement::new("SELECT target AS key FROM reference WHERE parameter = ");
-    statement.bind(i64::from(parameter)).sql(" AND key IN (").append(live(source(parameter), condition)).sql(")");
+    statement.bind(i64::from(parameter)).sql(" AND (key IN (").append(live(source(parameter), condition));
+    statement.sql(IS_TRUE);
     statement
 }
 
 /// `AND …` on the resource row `r`: one that meets the condition refers to it.
 pub(super) fn referred(statement: &mut Statement, parameter: i32, condition: &Condition) {
     statement.sql(" AND EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
-    // The plus keeps SQLite from trying every key of the set at every target.
-    statement.sql(" AND h.target = r.key AND +h.key IN (").append(live(source(parameter), condition)).sql("))");
+    statement.sql(" AND h.target = r.key AND (h.key IN (").append(live(source(parameter), condition));
+    statement.sql(IS_TRUE).sql(")");
 }
 
 /// The keys of resources that one of these references ties to the owner of a compartment.
