@@ -239,8 +239,8 @@ fn fhirpath_patch_names_elements_by_path() {
         let bad = send(json!([
             { "name": "type", "valueCode": "add" },
             { "name": "path", "valueString": "Patient" },
-            { "name": "name", "valueString": "birthDate" },
-            { "name": "value", "valueString": "yesterday" }
+            { "name": "name", "valueString": "link" },
+            { "name": "value", "part": [{ "name": "type", "valueCode": "seealso" }] }
         ]));
         assert!(refused(&bad, 422).contains("after the patch"));
     });

@@ -148,6 +148,26 @@ fn replace_keeps_the_place_and_may_change_the_type_of_a_choice() {
     refused(&operation("replace", "Patient.active = true", &[value]));
 }
 
+/// "The type of the value must be correct for the place at which it will be added/inserted."
+#[test]
+fn the_type_of_a_value_must_be_right() {
+    let text = |kind: &str| format!(r#"{{"name":"value","value{kind}":"urn:x"}}"#);
+    gives(&add("Patient", "implicitRules", &text("Uri")), r#""implicitRules":"urn:x""#);
+    gives(&add("Patient", "implicitRules", &text("Url")), r#""implicitRules":"urn:x""#);
+    gives(&add("Patient", "language", r#"{"name":"value","valueString":"ja"}"#), r#""language":"ja""#);
+    for operation in [
+        add("Patient", "implicitRules", &text("String")),
+        add("Patient", "language", r#"{"name":"value","valueUri":"ja"}"#),
+        add("Patient", "identifier", r#"{"name":"value","valueCoding":{"system":"urn:x"}}"#),
+        add("Patient", "contact", r#"{"name":"value","valueHumanName":{"text":"C"}}"#),
+        add("Patient", "photo", r#"{"name":"value","valueString":"C"}"#),
+        add("Patient", "gender", r#"{"name":"value","valueHumanName":{"text":"C"}}"#),
+        add("Patient", "gender", r#"{"name":"value","part":[{"name":"value","valueCode":"male"}]}"#),
+    ] {
+        refused(&operation);
+    }
+}
+
 #[test]
 fn insert_and_move_change_a_whole_list() {
     let value = r#"{"name":"value","valueIdentifier":{"value":"n"}}"#;

@@ -3,6 +3,7 @@
 use super::{PatchError, definition, find_element, refuse};
 use crate::format::json::Node;
 use crate::r4::definitions::{Element, Kind, TypeDef};
+use crate::r4::{TypeId, definitions};
 
 /// A value as the patch gives it. What it becomes depends on the element it goes to.
 #[derive(Debug)]
@@ -86,8 +87,7 @@ impl PatchValue {
         let is_bare = matches!(target.kind, Kind::Primitive | Kind::System);
         match self {
             Self::Single { suffix, plain, extra } => {
-                let given_object = matches!(plain, Some(Node::Object(_)));
-                if given_object == is_bare && plain.is_some() {
+                if !fits(suffix, found.type_id) {
                     return refuse(format!("{}.{} is a {}, not a {suffix}", parent.name, element.name, target.name));
                 }
                 Ok(Built { member, plain: plain.clone(), extra: extra.clone() })
@@ -99,6 +99,27 @@ impl PatchValue {
             Self::Parts(parts) => Ok(Built { member, plain: Some(object(target, parts)?), extra: None }),
         }
     }
+}
+
+/// "The type of the value must be correct for the place": the same type, or one that specialises the
+/// other (a code where a string is expected). Parameters cannot carry narratives and the bare texts of
+/// ids and URLs: those come as texts.
+fn fits(suffix: &str, target: TypeId) -> bool {
+    let all = definitions();
+    let lower = || {
+        let mut letters = suffix.chars();
+        letters.next().map(|first| first.to_lowercase().chain(letters).collect::<String>()).unwrap_or_default()
+    };
+    let Some(given) = all.type_id(suffix).or_else(|| all.type_id(&lower())) else { return false };
+    let place = definition(target);
+    let is_text = place.kind == Kind::System || place.name == "xhtml";
+    let given_bare = definition(given).kind == Kind::Primitive;
+    if is_text {
+        return given_bare;
+    }
+    // Every date is a dateTime; the standard's own test cases give one for the other.
+    let is_date_time = suffix == "Date" && place.name == "dateTime";
+    is_date_time || all.is_a(given, target) || all.is_a(target, given)
 }
 
 /// Parts with the same name become items of one list.
