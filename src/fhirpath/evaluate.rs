@@ -121,10 +121,24 @@ impl Compiled {
     /// # Errors
     /// As [`Self::evaluate`].
     pub fn evaluate_in<'r>(&'r self, focus: Item<'r>, root: Item<'r>) -> Result<Items<'r>, FhirPathError> {
+        let mut steps = BUDGET;
+        self.run(focus, root, &mut steps)
+    }
+
+    /// Evaluates within steps that several evaluations share; what it takes is taken off.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_within<'r>(&'r self, focus: Item<'r>, steps: &mut u32) -> Result<Items<'r>, FhirPathError> {
+        self.run(focus, focus, steps)
+    }
+
+    fn run<'r>(&'r self, focus: Item<'r>, root: Item<'r>, steps: &mut u32) -> Result<Items<'r>, FhirPathError> {
         let mut out = Items::new();
-        let mut run = Run { root, budget: BUDGET };
-        run.operation(&self.operation, focus, &mut out)?;
-        Ok(out)
+        let mut run = Run { root, budget: *steps };
+        let done = run.operation(&self.operation, focus, &mut out);
+        *steps = run.budget;
+        done.map(|()| out)
     }
 }
 

@@ -239,8 +239,8 @@ fn fhirpath_patch_names_elements_by_path() {
         let bad = send(json!([
             { "name": "type", "valueCode": "add" },
             { "name": "path", "valueString": "Patient" },
-            { "name": "name", "valueString": "birthDate" },
-            { "name": "value", "valueString": "yesterday" }
+            { "name": "name", "valueString": "link" },
+            { "name": "value", "part": [{ "name": "type", "valueCode": "seealso" }] }
         ]));
         assert!(refused(&bad, 422).contains("after the patch"));
     });
@@ -341,7 +341,8 @@ fn entries_of_a_transaction_patch() {
 fn is_declared() {
     on_each(|server| {
         let statement = got(server, "metadata");
-        assert_eq!(statement["patchFormat"], json!(["application/json-patch+json", "application/fhir+json"]));
+        let formats = json!(["application/json-patch+json", "application/fhir+json", "application/fhir+xml"]);
+        assert_eq!(statement["patchFormat"], formats);
         let patches = |resource: &Value| {
             resource["interaction"].as_array().unwrap().iter().any(|interaction| interaction["code"] == "patch")
         };

@@ -22,8 +22,8 @@ use crate::r4::{TypeId, definitions};
 /// Most operations of one patch; each walks the resource.
 const MAX_OPERATIONS: usize = 1_000;
 
-/// Nodes all operations of a patch may look at while they find their places.
-const BUDGET: usize = 20_000_000;
+/// Steps all operations of a patch may take together to evaluate paths and to find their places.
+const BUDGET: u32 = 10_000_000;
 
 #[derive(Debug)]
 enum Action {
@@ -151,7 +151,7 @@ impl Operation {
         Ok(Self { action, path, compiled })
     }
 
-    fn apply<'a>(&'a self, resource: &mut Node<'a>, root: TypeId, budget: &mut usize) -> Result<(), PatchError> {
+    fn apply<'a>(&'a self, resource: &mut Node<'a>, root: TypeId, budget: &mut u32) -> Result<(), PatchError> {
         let places = self.places(resource, root, budget)?;
         match &self.action {
             Action::Add { name, value } => {
@@ -194,11 +194,11 @@ impl Operation {
         }
     }
 
-    fn places(&self, resource: &Node<'_>, root: TypeId, budget: &mut usize) -> Result<Vec<Place>, PatchError> {
-        let items = self
-            .compiled
-            .evaluate(Item::new(root, resource))
-            .map_err(|error| PatchError::Unprocessable(error.to_string()))?;
+    fn places(&self, resource: &Node<'_>, root: TypeId, budget: &mut u32) -> Result<Vec<Place>, PatchError> {
+        let items = self.compiled.evaluate_within(Item::new(root, resource), budget).map_err(|error| match error {
+            FhirPathError::TooCostly => PatchError::TooCostly(error.to_string()),
+            other => PatchError::Unprocessable(other.to_string()),
+        })?;
         items.iter().map(|item| Place::find(resource, item, budget)).collect()
     }
 

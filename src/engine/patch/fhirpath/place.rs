@@ -25,7 +25,7 @@ impl Place {
     }
 
     /// Finds what a path selected, by its address.
-    pub(super) fn find(resource: &Node<'_>, item: &Item<'_>, budget: &mut usize) -> Result<Self, PatchError> {
+    pub(super) fn find(resource: &Node<'_>, item: &Item<'_>, budget: &mut u32) -> Result<Self, PatchError> {
         let Some(node) = item.node() else {
             return refuse("the path computes a value; it must select an element of the resource");
         };
@@ -298,7 +298,7 @@ pub(super) fn object_at<'n, 'a>(resource: &'n mut Node<'a>, place: &Place) -> Re
 }
 
 /// Looks for the node at an address; its chain ends up in `hops`.
-fn locate(node: &Node<'_>, wanted: *const (), hops: &mut Vec<Hop>, budget: &mut usize) -> Result<bool, PatchError> {
+fn locate(node: &Node<'_>, wanted: *const (), hops: &mut Vec<Hop>, budget: &mut u32) -> Result<bool, PatchError> {
     *budget = budget.checked_sub(1).ok_or_else(|| {
         PatchError::TooCostly("the patch does too much work; send fewer operations at once".to_owned())
     })?;

@@ -244,6 +244,18 @@ fn nesting_is_bounded() {
     assert!(matches!(patched(&operations), Err(PatchError::Unprocessable(why)) if why.contains("deeper")));
 }
 
+/// The operations share their steps: a patch takes a bounded time, whatever its paths.
+#[test]
+fn work_is_bounded() {
+    let names = vec![r#"{"text":"x"}"#; 1_000].join(",");
+    let resource = format!(r#"{{"resourceType":"Patient","name":[{names}]}}"#);
+    let path = "Patient.name.where(%resource.name.where(text = 'y').exists())";
+    let operations = vec![operation("delete", path, &[]); 50];
+    let operations: Vec<&str> = operations.iter().map(String::as_str).collect();
+    assert!(patched_as(&resource, &operations[..1]).is_ok());
+    assert!(matches!(patched_as(&resource, &operations), Err(PatchError::TooCostly(_))));
+}
+
 proptest! {
     #[test]
     fn never_panics(
