@@ -227,10 +227,12 @@ fn hostile_expressions_end_in_an_error() {
     let resource = r#"{"resourceType":"Patient","name":[{"given":["a","b"]}]}"#;
     let doubling = format!("'aaaaaaaaaaaaaaaa'{}", ".select($this & $this)".repeat(30));
     let squaring = format!("1.5{}", ".select($this * $this)".repeat(40));
+    let quantities = format!("1.5 '1'{}", ".select($this * $this)".repeat(40));
     let long = format!("1{}", " + 1".repeat(500));
     for expression in [
         doubling.as_str(),
         &squaring,
+        &quantities,
         &long,
         "1.repeat($this + 1)",
         "'a'.repeat($this & 'a')",

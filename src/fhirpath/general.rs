@@ -121,6 +121,14 @@ fn unsupported<T>(what: impl Into<String>) -> Result<T, FhirPathError> {
     Err(FhirPathError::Unsupported(what.into()))
 }
 
+/// What copying an entry costs beyond one step.
+fn weight(entry: &Entry<'_>) -> usize {
+    match entry {
+        Entry::Value(System::String(text)) => text.len() / 64,
+        _ => 0,
+    }
+}
+
 fn boolean<'r>(value: bool) -> Entry<'r> {
     Entry::Value(System::Boolean(value))
 }
@@ -167,11 +175,21 @@ impl<'r> Run<'_, 'r> {
     fn expression(&mut self, expression: &Expression, scope: Scope<'_, 'r>) -> Found<'r> {
         self.spend(1)?;
         match expression {
-            Expression::Literal(literal) => self::literal(literal),
-            Expression::This => Ok(scope.this.cloned().into_iter().collect()),
+            Expression::Literal(literal) => {
+                let found = self::literal(literal)?;
+                self.spend(found.iter().map(weight).sum())?;
+                Ok(found)
+            }
+            Expression::This => {
+                self.spend(scope.this.map_or(0, weight))?;
+                Ok(scope.this.cloned().into_iter().collect())
+            }
             Expression::Index => Ok(integer(i64::try_from(scope.index).ok())),
             Expression::Total => match scope.total {
-                Some(total) => Ok(total.to_vec()),
+                Some(total) => {
+                    self.spend(total.iter().map(|entry| 1 + weight(entry)).sum())?;
+                    Ok(total.to_vec())
+                }
                 None => invalid("$total is for aggregate()"),
             },
             Expression::External(name) => self.variable(name),
@@ -202,7 +220,10 @@ impl<'r> Run<'_, 'r> {
                 let operand = self.expression(operand, scope)?;
                 let Some(entry) = Self::single(operand, "a sign")? else { return Ok(List::new()) };
                 let value = match entry.system() {
-                    Some(System::Integer(value)) if *negative => System::Integer(-value),
+                    Some(System::Integer(value)) if *negative => match value.checked_neg() {
+                        Some(value) => System::Integer(value),
+                        None => return Ok(List::new()),
+                    },
                     Some(System::Decimal(value)) if *negative => System::Decimal(-value),
                     Some(System::Quantity(value)) if *negative => {
                         System::Quantity(Quantity { value: -value.value, unit: value.unit })
@@ -439,7 +460,7 @@ impl<'r> Run<'_, 'r> {
                 let Some(whole) = amount.value.with_scale_round(0, RoundingMode::Down).to_i64() else {
                     return Ok(List::new());
                 };
-                let moved = stamp.plus(if subtracts { -whole } else { whole }, unit);
+                let moved = stamp.plus(if subtracts { whole.saturating_neg() } else { whole }, unit);
                 return Ok(moved.map(|stamp| Entry::Value(System::Stamp(stamp))).into_iter().collect());
             }
             (System::Integer(one), System::Integer(other), Binary::Add) => return Ok(integer(one.checked_add(*other))),
@@ -471,6 +492,9 @@ impl<'r> Run<'_, 'r> {
                 Binary::Multiply | Binary::Divide => one.product(&other, operator == Binary::Divide)?,
                 _ => return invalid(format!("{} is not for quantities", operator.symbol())),
             };
+            if let Some(result) = &result {
+                self.number(result.value.clone())?;
+            }
             return Ok(result.map(|value| Entry::Value(System::Quantity(value))).into_iter().collect());
         }
         invalid(format!("{} is not for {} and {}", operator.symbol(), left.type_name(), right.type_name()))
@@ -502,7 +526,7 @@ impl<'r> Run<'_, 'r> {
     }
 
     fn equal(&mut self, left: &Entry<'r>, right: &Entry<'r>) -> Result<Option<bool>, FhirPathError> {
-        self.spend(1)?;
+        self.spend(1 + weight(left) + weight(right))?;
         if let (Entry::Part(one), Entry::Part(other)) = (left, right)
             && let (Some(one), Some(other)) = (one.node(), other.node())
             && (matches!(one, Node::Object(_)) || matches!(other, Node::Object(_)))

@@ -301,9 +301,8 @@ impl<'r> Run<'_, 'r> {
             }
             rows.push((keys, entry));
         }
-        self.spend(rows.len() * 8)?;
         let mut failed = None;
-        rows.sort_by(|(left, _), (right, _)| {
+        let mut compare = |left: &[Option<Entry<'r>>], right: &[Option<Entry<'r>>]| {
             for (place, (one, other)) in left.iter().zip(right).enumerate() {
                 let order = match (one, other) {
                     (Some(one), Some(other)) => Self::order(one, other).unwrap_or_else(|error| {
@@ -322,10 +321,17 @@ impl<'r> Run<'_, 'r> {
                 }
             }
             Ordering::Equal
-        });
+        };
+        // Dates of different precision have no total order, on which the library's sort may panic.
+        let mut sorted: Vec<(Vec<Option<Entry<'r>>>, Entry<'r>)> = Vec::with_capacity(rows.len());
+        for row in rows {
+            self.spend(16 + sorted.len() / 64)?;
+            let place = sorted.partition_point(|(keys, _)| compare(keys, &row.0) != Ordering::Greater);
+            sorted.insert(place, row);
+        }
         match failed {
             Some(error) => Err(error),
-            None => Ok(rows.into_iter().map(|(_, entry)| entry).collect()),
+            None => Ok(sorted.into_iter().map(|(_, entry)| entry).collect()),
         }
     }
 

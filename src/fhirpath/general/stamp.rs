@@ -224,7 +224,7 @@ impl Stamp {
         match self.depth {
             1 => moved.add_months(change / (365 * DAY_MICROS) * 12)?,
             2 => moved.add_months(change / (30 * DAY_MICROS))?,
-            3 => moved.set_micros(moved.micros() + change / DAY_MICROS * DAY_MICROS)?,
+            3 => moved.set_micros(moved.micros().checked_add(change / DAY_MICROS * DAY_MICROS)?)?,
             _ => moved.set_micros(moved.micros().checked_add(change)?)?,
         }
         if self.kind == StampKind::Time {
@@ -259,7 +259,7 @@ impl Stamp {
         let digits = match (self.kind, digits) {
             (StampKind::Date, digits) => digits.unwrap_or(8),
             (StampKind::DateTime, digits) => digits.unwrap_or(17),
-            (StampKind::Time, digits) => digits.unwrap_or(9) + 8,
+            (StampKind::Time, digits) => digits.unwrap_or(9).saturating_add(8),
         };
         let wanted = match digits {
             4 => 1,
