@@ -8,16 +8,21 @@
 //! Paths whose types are known beforehand become chains of JSON member names: `(Observation.value
 //! as Quantity)` is one look-up of `valueQuantity`.
 //!
+//! [`general`] evaluates the whole language from the tree, for invariants, patches and questions; it
+//! is slower than the compiled form and says so where something is not supported.
+//!
 //! May use: `r4`, `format`. Must not know: search, storage, HTTP.
 
 pub mod ast;
 pub mod compile;
 pub mod evaluate;
+pub mod general;
 pub mod lexer;
 pub mod parser;
 
 pub use compile::{Compiled, compile, compile_for};
 pub use evaluate::{Item, Items, Value};
+pub use general::Query;
 
 /// Why an expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,4 +55,7 @@ pub enum FhirPathError {
     /// An operand is a list where one value is needed.
     #[error("FHIRPath {0} needs a single value")]
     NotSingleton(&'static str),
+    /// Operands of the wrong type, or a literal that means nothing.
+    #[error("FHIRPath: {0}")]
+    Invalid(String),
 }

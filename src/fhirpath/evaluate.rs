@@ -15,7 +15,7 @@ use crate::r4::{TypeId, definitions};
 /// Steps one evaluation may take. A 10 MB resource visited once stays below.
 const BUDGET: u32 = 4_000_000;
 
-static ABSENT: Node<'static> = Node::Null;
+pub(super) static ABSENT: Node<'static> = Node::Null;
 
 /// A value with its type.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ impl<'r> Item<'r> {
     }
 
     /// The object whose members are the children: the `_name` member for primitives.
-    fn children(&self) -> &'r [(std::borrow::Cow<'r, str>, Node<'r>)] {
+    pub(super) fn children(&self) -> &'r [(std::borrow::Cow<'r, str>, Node<'r>)] {
         match self.value {
             Value::Node(node @ Node::Object(_)) => node.members(),
             Value::Node(_) => self.extra.map_or(&[], Node::members),
@@ -404,7 +404,7 @@ impl<'r> Run<'r> {
 }
 
 /// `Patient` in `Patient/1`, `http://a/fhir/Patient/1/_history/2`.
-fn target_type(reference: &str) -> Option<TypeId> {
+pub(super) fn target_type(reference: &str) -> Option<TypeId> {
     match Reference::parse(reference) {
         Reference::Local { resource_type, .. } | Reference::Absolute { resource_type, .. } => {
             definitions().resource(resource_type)
