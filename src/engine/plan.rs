@@ -140,7 +140,11 @@ impl Engine {
             }
             let prepared = Box::new(self.derive(number, &type_name, &id, &resource));
             let method = if matches!(entry.link, Link::Create { .. }) { Method::Post } else { Method::Put };
-            return Ok((Step::Write { prepared, method, fresh: identity.fresh, conditions: entry.conditions }, none));
+            let mut conditions = entry.conditions;
+            if identity.must_be_new {
+                conditions.if_none_match = Some("*".to_owned());
+            }
+            return Ok((Step::Write { prepared, method, fresh: identity.fresh, conditions }, none));
         }
         Ok(match entry.link {
             Link::Delete { .. } | Link::ConditionalDelete { .. } => {
@@ -201,6 +205,8 @@ struct Identity {
     fresh: bool,
     /// A conditional create found it: nothing is written.
     exists_already: bool,
+    /// Planning found nothing under this id; a resource that came meanwhile must not be overwritten.
+    must_be_new: bool,
     writes: bool,
 }
 
@@ -265,7 +271,7 @@ impl Planner<'_> {
                             format!("nothing matches the criteria, but a resource with the id {own:?} exists"),
                         ));
                     }
-                    of(own)
+                    Identity { must_be_new: true, ..of(own) }
                 }
                 (None, None) if !self.updated.insert((number, criteria.clone())) => {
                     return Err(Rejection::new(
