@@ -32,6 +32,7 @@ mod index;
 pub mod notebook;
 mod query_sql;
 mod read;
+mod record;
 mod reindex;
 mod search;
 mod sort;

@@ -1,11 +1,11 @@
 //! Past versions: one resource's, a type's, everything's.
 
-use bytes::Bytes;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Text};
 
 use super::connection::{Connection, Statement};
-use super::{Method, StoreError, Version, type_of_key};
+use super::record::VersionRecord;
+use super::{StoreError, Version, type_of_key};
 
 /// Whose history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +54,8 @@ struct Record {
     key: i64,
     #[diesel(sql_type = Text)]
     id: String,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
-    #[diesel(sql_type = BigInt)]
-    updated: i64,
-    #[diesel(sql_type = BigInt)]
-    method: i64,
-    #[diesel(sql_type = Binary)]
-    body: Vec<u8>,
+    #[diesel(embed)]
+    version: VersionRecord,
     #[diesel(sql_type = BigInt)]
     compressed: i64,
 }
@@ -174,22 +168,11 @@ pub(super) fn version(
 
 impl Record {
     fn change(self) -> Result<Change, StoreError> {
-        let body = if self.compressed == 1 && !self.body.is_empty() {
-            zstd::stream::decode_all(self.body.as_slice())
-                .map_err(|error| StoreError::Database(format!("a past version is damaged: {error}")))?
-        } else {
-            self.body
-        };
-        Ok(Change {
-            type_number: type_of_key(self.key),
-            id: self.id,
-            version: Version {
-                version: self.version,
-                updated: self.updated,
-                method: Method::from_number(self.method),
-                body: Bytes::from(body),
-            },
-            position: self.position,
-        })
+        let mut version = self.version;
+        if self.compressed == 1 && !version.body.is_empty() {
+            version.body = zstd::stream::decode_all(version.body.as_slice())
+                .map_err(|error| StoreError::Database(format!("a past version is damaged: {error}")))?;
+        }
+        Ok(Change { type_number: type_of_key(self.key), id: self.id, version: version.into(), position: self.position })
     }
 }

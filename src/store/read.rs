@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use diesel::QueryableByName;
 use diesel::r2d2::{ManageConnection, Pool};
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::BigInt;
 use tokio::sync::oneshot;
 
 use super::cache::VersionCache;
 use super::connection::{Connection, Database, Role, Statement};
 use super::history::{self, Change, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
+use super::record::VersionRecord;
 use super::reindex;
 use super::search::{self, SearchPage};
 use super::write::WriteTransaction;
 use super::writer::{Job, Writer};
-use super::{Method, STATE_REFERENCED, StoreError, StoreOptions, Version};
+use super::{STATE_REFERENCED, StoreError, StoreOptions, Version};
 use crate::r4::definitions;
 use crate::search::extract::ExtractOptions;
 use crate::search::query::Query;
@@ -61,14 +62,8 @@ impl std::fmt::Debug for Store {
 struct CurrentRecord {
     #[diesel(sql_type = BigInt)]
     state: i64,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
-    #[diesel(sql_type = BigInt)]
-    updated: i64,
-    #[diesel(sql_type = BigInt)]
-    method: i64,
-    #[diesel(sql_type = Binary)]
-    body: Vec<u8>,
+    #[diesel(embed)]
+    version: VersionRecord,
 }
 
 impl Store {
@@ -148,12 +143,7 @@ impl Store {
         let Some(record) = found.into_iter().next().filter(|record| record.state != STATE_REFERENCED) else {
             return Ok(None);
         };
-        let version = Version {
-            version: record.version,
-            updated: record.updated,
-            method: Method::from_number(record.method),
-            body: record.body.into(),
-        };
+        let version = Version::from(record.version);
         self.cache.insert(ticket, type_number, id, version.clone());
         Ok(Some(version))
     }

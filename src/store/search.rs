@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bytes::Bytes;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement};
 use super::query_sql::{key_set, restrict};
+use super::record::VersionRecord;
 use super::sort::rows;
-use super::{Method, StoreError, Version, type_of_key};
+use super::{StoreError, Version, type_of_key};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
@@ -54,14 +54,8 @@ pub(super) struct Record {
     key: i64,
     #[diesel(sql_type = Text)]
     id: String,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
-    #[diesel(sql_type = BigInt)]
-    updated: i64,
-    #[diesel(sql_type = BigInt)]
-    method: i64,
-    #[diesel(sql_type = Binary)]
-    body: Vec<u8>,
+    #[diesel(embed)]
+    version: VersionRecord,
 }
 
 #[derive(QueryableByName)]
@@ -86,17 +80,7 @@ struct Count {
 
 impl Record {
     fn found(self) -> Found {
-        Found {
-            type_number: type_of_key(self.key),
-            id: self.id,
-            version: Version {
-                version: self.version,
-                updated: self.updated,
-                method: Method::from_number(self.method),
-                body: Bytes::from(self.body),
-            },
-            key: self.key,
-        }
+        Found { type_number: type_of_key(self.key), id: self.id, version: self.version.into(), key: self.key }
     }
 }
 

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::BigInt;
 use foldhash::fast::RandomState;
 
 use super::connection::{Connection, Statement};
 use super::notebook::NotebookRows;
+use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
 use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
 use crate::search::extract::ExtractOptions;
@@ -138,14 +139,8 @@ struct HeadRecord {
     key: i64,
     #[diesel(sql_type = BigInt)]
     state: i64,
-    #[diesel(sql_type = BigInt)]
-    version: i64,
-    #[diesel(sql_type = BigInt)]
-    updated: i64,
-    #[diesel(sql_type = BigInt)]
-    method: i64,
-    #[diesel(sql_type = Binary)]
-    body: Vec<u8>,
+    #[diesel(embed)]
+    version: VersionRecord,
 }
 
 /// A point to return to when a job fails.
@@ -248,10 +243,10 @@ impl<'a> WriteTransaction<'a> {
         let head = self.connection.load::<HeadRecord>(&statement)?.into_iter().next().map(|record| Head {
             key: record.key,
             state: record.state,
-            version: record.version,
-            updated: record.updated,
-            method: Method::from_number(record.method),
-            body: record.body.into(),
+            version: record.version.version,
+            updated: record.version.updated,
+            method: Method::from_number(record.version.method),
+            body: record.version.body.into(),
         });
         self.heads.insert(name, head.clone());
         Ok(head)
