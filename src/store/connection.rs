@@ -223,13 +223,15 @@ impl From<i64> for Value {
 
 impl From<&str> for Value {
     fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
+        value.to_owned().into()
     }
 }
 
+/// PostgreSQL takes no U+0000 in text, and one row it refuses would fail all writes that share its
+/// commit: derived text holds a replacement character instead. Bodies are bytes and stay as they are.
 impl From<String> for Value {
     fn from(value: String) -> Self {
-        Self::Text(value)
+        Self::Text(if value.contains('\0') { value.replace('\0', "\u{fffd}") } else { value })
     }
 }
 

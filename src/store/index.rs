@@ -20,6 +20,8 @@ use crate::search::rows::IndexRows;
 pub(super) const STRING_START: usize = 48;
 /// Longest text kept whole in an index; PostgreSQL refuses entries beyond 2,700 bytes.
 const LONGEST_TEXT: usize = 512;
+/// System URIs whose numbers are remembered.
+const MOST_SYSTEMS: usize = 100_000;
 /// Rows a statement, largest first. Three sizes keep the statement cache small.
 const CHUNKS: [usize; 3] = [64, 8, 1];
 
@@ -34,7 +36,7 @@ pub(super) fn split_string(folded: &str) -> (&str, &str) {
 /// A text as indexes keep it: whole, or its start with a hash of all of it.
 pub(super) fn fit(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
-        return text.replace('\0', "\u{fffd}");
+        return text.to_owned();
     }
     let start: String = text.chars().take(LONGEST_TEXT / 8).collect();
     let hash = Sha256::digest(text.as_bytes());
@@ -91,6 +93,10 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
         }
     }
     resolve_references(transaction, &old_rows, &mut placeholders)?;
+    // Emptied before anything is looked up in it: what is known below must stay known until the end.
+    if transaction.memory.systems.len() > MOST_SYSTEMS {
+        transaction.memory.systems.clear();
+    }
     let mut systems = BTreeSet::new();
     for rows in transaction.touched.values().map(|touched| &touched.rows).chain(old_rows.values()) {
         collect_systems(rows, &transaction.memory.systems, &mut systems);
@@ -167,13 +173,7 @@ fn difference(key: i64, old: &IndexRows, new: &IndexRows, names: &Names<'_>, del
     });
     part(&old.strings, &new.strings, 1, delta, |row| {
         let (start, rest) = split_string(&row.folded);
-        Some(vec![
-            number(row.parameter),
-            start.replace('\0', "\u{fffd}").into(),
-            key_value.clone(),
-            row.exact.into(),
-            rest.replace('\0', "\u{fffd}").into(),
-        ])
+        Some(vec![number(row.parameter), start.into(), key_value.clone(), row.exact.into(), rest.into()])
     });
     part(&old.dates, &new.dates, 2, delta, |row| {
         Some(vec![number(row.parameter), row.low.into(), row.high.into(), key_value.clone()])
@@ -247,9 +247,6 @@ fn intern_systems(connection: &mut Connection, memory: &mut Memory, uris: &BTree
                 connection.load::<SystemRecord>(&look_up)?.first().map_or(0, |found| found.id)
             }
         };
-        if memory.systems.len() > 100_000 {
-            memory.systems.clear();
-        }
         memory.systems.insert(uri.clone(), id);
     }
     Ok(())

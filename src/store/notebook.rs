@@ -254,6 +254,6 @@ pub(super) fn citizen_values(row: &CitizenRow) -> Vec<Value> {
         &row.insured_id,
     ]
     .into_iter()
-    .map(|text| Value::Text(text.clone()))
+    .map(|text| Value::from(text.as_str()))
     .collect()
 }

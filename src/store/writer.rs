@@ -3,6 +3,7 @@
 //! While one batch is being made durable the next jobs queue up, so batches grow with load and a
 //! lone job waits for nobody. Every job of a batch is answered after the one commit.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -84,7 +85,12 @@ impl WriterThread {
             {
                 batch.push(job);
             }
-            let committed = self.execute(&mut batch);
+            // A panic here is a defect; later writes must find a writer all the same. The connection
+            // it happened on is gone, and with it the open transaction.
+            let executed = catch_unwind(AssertUnwindSafe(|| self.execute(&mut batch)));
+            let committed = executed.unwrap_or_else(|_| {
+                Err(StoreError::Database("an internal error was caught; nothing was stored".to_owned()))
+            });
             if let Err(error) = &committed {
                 tracing::error!(%error, jobs = batch.len(), "a batch of writes failed and was rolled back");
                 self.memory = None;

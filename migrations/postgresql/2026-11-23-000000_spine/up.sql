@@ -52,7 +52,7 @@ CREATE TABLE string (
     key       BIGINT NOT NULL,
     exact     BIGINT NOT NULL,
     rest      TEXT    COLLATE "C" NOT NULL,
-    PRIMARY KEY (parameter, start, key, exact)
+    PRIMARY KEY (parameter, start, key, exact, rest)
 );
 
 CREATE TABLE date (

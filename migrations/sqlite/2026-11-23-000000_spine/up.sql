@@ -52,7 +52,7 @@ CREATE TABLE string (
     key       INTEGER NOT NULL,
     exact     INTEGER NOT NULL,
     rest      TEXT    NOT NULL,
-    PRIMARY KEY (parameter, start, key, exact)
+    PRIMARY KEY (parameter, start, key, exact, rest)
 ) WITHOUT ROWID;
 
 CREATE TABLE date (
