@@ -7,6 +7,7 @@ pub mod canonical;
 pub mod datetime;
 pub mod decimal;
 pub mod definitions;
+pub mod guide;
 pub mod outcome;
 pub mod pack;
 pub mod parameters;
