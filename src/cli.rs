@@ -9,6 +9,7 @@ mod import;
 mod migrate;
 mod progress;
 mod reindex;
+mod schema;
 mod serve;
 
 use std::fmt::Display;
@@ -44,6 +45,7 @@ enum Command {
     Import(import::Arguments),
     Migrate(migrate::Arguments),
     Reindex(reindex::Arguments),
+    Schema(schema::Arguments),
     Healthcheck(healthcheck::Arguments),
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Import(arguments) => import::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
             Command::Reindex(arguments) => reindex::run(arguments),
+            Command::Schema(arguments) => schema::run(&arguments),
             Command::Healthcheck(arguments) => healthcheck::run(arguments),
         },
     };

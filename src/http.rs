@@ -9,6 +9,7 @@ mod fhir;
 mod negotiation;
 mod notebook;
 mod respond;
+mod schema;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -66,6 +67,7 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
             App::new()
                 .app_data(shared.clone())
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
+                .service(web::scope("/schema").default_service(web::to(schema::handle)))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
                 .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))
                 .default_service(web::to(fhir::nowhere))

@@ -3,6 +3,7 @@
 //!
 //! May use: `format`, `r4`. Must not know: storage, HTTP, the notebook.
 
+pub mod schema;
 pub mod structure;
 
 /// Reference inputs outside the repository, for tests; `None` (and a line that says so) in a clone

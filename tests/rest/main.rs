@@ -20,6 +20,7 @@ mod metadata;
 mod patch;
 mod read;
 mod samples;
+mod schema;
 mod search_across;
 mod search_chain;
 mod search_compartment;
