@@ -1,5 +1,6 @@
-//! Representations of resources: the JSON tree and its lossless reader and writer.
+//! Representations of resources: the JSON tree and its lossless reader and writer; folded text.
 //!
 //! May use: nothing above. Must not know: FHIR semantics, storage, HTTP.
 
+pub mod fold;
 pub mod json;

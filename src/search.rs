@@ -3,10 +3,11 @@
 //! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
 
 pub mod extract;
-pub mod fold;
 pub mod parse;
 pub mod query;
 pub mod registry;
 pub mod rows;
 pub mod shape;
 mod values;
+
+pub use crate::format::fold;

@@ -9,7 +9,7 @@
 
 mod check;
 mod functions;
-mod pattern;
+pub(crate) mod pattern;
 mod quantity;
 mod stamp;
 mod text;

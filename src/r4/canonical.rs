@@ -22,6 +22,12 @@ pub trait Canonicals: Send + Sync + Debug {
 
     /// URL and business version of everything of this resource type, in no order.
     fn list(&self, resource_type: &str) -> Vec<(String, Option<String>)>;
+
+    /// A number that is another one as soon as anything found here may have changed. Who keeps what was
+    /// made from definitions reads it *before* looking them up and keeps it with the result.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// Takes `url|version#fragment` apart; the fragment names a contained resource and is dropped.
@@ -46,6 +52,10 @@ impl Canonicals for Layers {
 
     fn list(&self, resource_type: &str) -> Vec<(String, Option<String>)> {
         self.0.iter().flat_map(|source| source.list(resource_type)).collect()
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
 }
 

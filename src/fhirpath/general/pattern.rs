@@ -36,7 +36,7 @@ struct Repeated {
 
 /// A pattern ready to be matched.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     branches: Vec<Vec<Repeated>>,
 }
 
@@ -60,7 +60,7 @@ fn is_word(letter: char) -> bool {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, FhirPathError> {
+    pub(crate) fn new(text: &str) -> Result<Self, FhirPathError> {
         let letters: Vec<char> = text.chars().collect();
         let mut reader = Reader { letters: &letters, place: 0, depth: 0 };
         let branches = reader.branches()?;
@@ -96,7 +96,7 @@ impl Pattern {
     }
 
     /// Whether the pattern matches the whole text.
-    pub(super) fn covers(&self, text: &str, budget: &mut usize) -> Result<bool, FhirPathError> {
+    pub(crate) fn covers(&self, text: &str, budget: &mut usize) -> Result<bool, FhirPathError> {
         let letters: Vec<char> = text.chars().collect();
         let mut run = Match { letters: &letters, budget, must_end: true, open: 0 };
         Ok(run.branches(&self.branches, 0, &Rest::Done)?.is_some())
