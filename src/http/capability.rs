@@ -93,6 +93,7 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         parameter("_id", "token", Some("http://hl7.org/fhir/SearchParameter/Resource-id"), None),
         parameter("_lastUpdated", "date", Some("http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"), None),
         parameter("_list", "special", None, Some("members of a List, by its id")),
+        parameter("_filter", "special", None, Some("search_filter.html without ss, sb, in and ni")),
         parameter(
             "_has",
             "special",

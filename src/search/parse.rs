@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 mod across;
 mod control;
+mod filter;
 mod link;
 mod value;
 
@@ -146,6 +147,8 @@ fn weight(condition: &Condition) -> usize {
         Condition::Compartment { parameters, .. } => parameters.len(),
         Condition::Chain { targets, .. } => targets.iter().map(|(_, condition)| RANGE + weight(condition)).sum(),
         Condition::Has { condition, .. } => RANGE + weight(condition),
+        Condition::All(list) | Condition::Any(list) => list.iter().map(|condition| 1 + weight(condition)).sum(),
+        Condition::Not(condition) => 1 + weight(condition),
         Condition::Indexed { test, .. } => match test {
             Test::Token(list) => {
                 let systems: HashSet<_> = list.iter().map(|test| &test.system).collect();
@@ -158,6 +161,7 @@ fn weight(condition: &Condition) -> usize {
             Test::Number(list) => list.len() * RANGE,
             Test::Quantity(list) => list.len() * RANGE,
             Test::Composite(list) => list.len() * RANGE,
+            Test::Row(_) => RANGE,
         },
     }
 }
@@ -182,7 +186,11 @@ impl Parser<'_> {
         }
         let condition = if self.type_number == 0 { self.across(query)? } else { self.condition()? };
         if let Some(condition) = condition {
-            query.conditions.push(condition);
+            // Each of several that must all hold may lead.
+            match condition {
+                Condition::All(list) => query.conditions.extend(list),
+                condition => query.conditions.push(condition),
+            }
             self.keep(query);
         }
         Ok(())
@@ -202,6 +210,7 @@ impl Parser<'_> {
             }
             "_lastUpdated" => return self.dates().map(|tests| tests.map(Condition::LastUpdated)),
             "_list" => return self.list(),
+            "_filter" => return self.filter(),
             _ => {}
         }
         if let Some(path) = self.name.strip_prefix("_has:") {
@@ -280,6 +289,7 @@ impl Parser<'_> {
             Test::Reference(list) => list.is_empty(),
             Test::Uri(list) => list.is_empty(),
             Test::Composite(list) => list.is_empty(),
+            Test::Row(_) => false,
         };
         Ok((!is_empty).then_some(Condition::Indexed { parameter: number, test, negated }))
     }
@@ -322,7 +332,7 @@ impl Parser<'_> {
     fn unknown_name<T>(&self, code: &str) -> Parsed<T> {
         let codes: Vec<&str> = registry().codes(self.type_number).collect();
         unknown(format!(
-            "{} has no search parameter {code:?} here; supported are _id, _lastUpdated, {}",
+            "{} has no search parameter {code:?} here; supported are _id, _lastUpdated, _filter, _has, _list, {}",
             self.type_name(),
             codes.join(", ")
         ))

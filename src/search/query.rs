@@ -75,6 +75,12 @@ pub enum Condition {
         /// Indexed or missing, with the number of one type.
         condition: Box<Condition>,
     },
+    /// All must hold (`_filter`).
+    All(Vec<Condition>),
+    /// One must hold (`_filter`).
+    Any(Vec<Condition>),
+    /// Must not hold (`_filter`).
+    Not(Box<Condition>),
     /// Resources in a compartment.
     Compartment {
         /// Type of the owner.
@@ -100,6 +106,32 @@ pub enum Test {
     Reference(Vec<ReferenceTest>),
     Uri(Vec<UriTest>),
     Composite(Vec<CompositeTest>),
+    Row(RowTest),
+}
+
+/// What only `_filter` asks of a value (FHIR R4 search_filter.html#ops).
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowTest {
+    /// `ne`: a value for which the test does not hold.
+    Unequal(Box<Test>),
+    /// Text compared as a whole; the prefix is `eq`, `ne`, `gt`, `lt`, `ge` or `le`.
+    TextOrder {
+        /// Comparison.
+        prefix: Prefix,
+        /// Folded text.
+        folded: String,
+    },
+    /// `ew`: text that ends with this folded text.
+    TextEnds(String),
+    /// `co` on dates: a period that includes this one (both ends inclusive, µs).
+    Around {
+        /// First µs.
+        low: i64,
+        /// Last µs.
+        high: i64,
+    },
+    /// `sw` on URIs.
+    UriStarts(String),
 }
 
 /// `code`, `system|code`, `|code`, `system|`.

@@ -225,7 +225,7 @@ fn component(
     // are right, so the values decide between token and reference.
     let kind = match definition.kind {
         ParameterKind::Reference if !forms.reference && !forms.canonical => ParameterKind::Token,
-        ParameterKind::Token if forms.reference => ParameterKind::Reference,
+        ParameterKind::Token if forms.reference && !forms.folded && !forms.exact => ParameterKind::Reference,
         kind => kind,
     };
     Ok(Some(Component { kind, targets: Vec::new(), forms, by_type }))

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+mod filter;
 mod link;
 
 use super::connection::{Statement, Value};
@@ -31,12 +32,18 @@ pub(super) const fn table_of(kind: ParameterKind) -> &'static str {
 
 /// `AND …` on the resource row `r`.
 pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
+    statement.sql(" AND ");
+    predicate(statement, condition);
+}
+
+/// Whether the resource row `r` meets a condition.
+fn predicate(statement: &mut Statement, condition: &Condition) {
     match condition {
         Condition::Id(ids) => {
-            statement.sql(" AND r.id IN ").bind_list(ids.iter().map(String::as_str));
+            statement.sql("r.id IN ").bind_list(ids.iter().map(String::as_str));
         }
         Condition::LastUpdated(tests) => {
-            statement.sql(" AND (");
+            statement.sql("(");
             any(statement, tests, |statement, test| date(statement, test, "r.updated", "r.updated"));
             statement.sql(")");
         }
@@ -45,13 +52,20 @@ pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
         }
         Condition::Across { parameters, condition } => of_parameters(statement, parameters, condition),
         Condition::Compartment { owner_type, owner_id, parameters, itself } => {
-            statement.sql(" AND r.key IN (");
+            statement.sql("r.key IN (");
             statement.append(link::compartment(*owner_type, owner_id, parameters, *itself)).sql(")");
         }
         Condition::Chain { parameter, targets } => {
-            statement.sql(" AND r.key IN (").append(link::referring(*parameter, targets)).sql(")");
+            statement.sql("r.key IN (").append(link::referring(*parameter, targets)).sql(")");
         }
         Condition::Has { parameter, condition } => link::referred(statement, *parameter, condition),
+        Condition::All(list) => filter::all(statement, list),
+        Condition::Any(list) => filter::any(statement, list),
+        Condition::Not(condition) => {
+            statement.sql("NOT (");
+            predicate(statement, condition);
+            statement.sql(")");
+        }
     }
 }
 
@@ -62,7 +76,7 @@ fn of_parameters(statement: &mut Statement, parameters: &[i32], condition: &Cond
         Condition::Missing { kind, missing, .. } => (having(parameters, *kind), *missing),
         _ => return,
     };
-    statement.sql(if negated { " AND r.key NOT IN (" } else { " AND r.key IN (" }).append(keys).sql(")");
+    statement.sql(if negated { "r.key NOT IN (" } else { "r.key IN (" }).append(keys).sql(")");
 }
 
 /// The keys that meet a condition, when they can be found without reading the resources of the
@@ -79,7 +93,13 @@ pub(super) fn key_set(condition: &Condition) -> Option<Statement> {
         }
         Condition::Chain { parameter, targets } => Some(link::referring(*parameter, targets)),
         Condition::Has { parameter, condition } => Some(link::targets(*parameter, condition)),
-        Condition::Indexed { .. } | Condition::Missing { .. } | Condition::Id(_) | Condition::LastUpdated(_) => None,
+        Condition::All(list) => filter::keys_of_all(list),
+        Condition::Any(list) => filter::keys_of_any(list),
+        Condition::Indexed { .. }
+        | Condition::Missing { .. }
+        | Condition::Id(_)
+        | Condition::LastUpdated(_)
+        | Condition::Not(_) => None,
     }
 }
 
@@ -121,6 +141,7 @@ fn keys(parameters: &[i32], test: &Test) -> Statement {
             any(&mut statement, tests, composite);
         }
         Test::Reference(tests) => return references(parameters, tests),
+        Test::Row(test) => return filter::keys(parameters, test),
     }
     statement.sql(")");
     statement

@@ -26,6 +26,7 @@ mod search_chain;
 mod search_compartment;
 mod search_composite;
 mod search_date;
+mod search_filter;
 mod search_has;
 mod search_number;
 mod search_quantity;

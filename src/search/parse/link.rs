@@ -15,9 +15,17 @@ use super::{MOST_VALUES, Parsed, Parser, RANGE, Refusal, malformed, unknown, val
 /// Most references one parameter may follow.
 const MOST_REFERENCES: usize = 8;
 
-impl<'p> Parser<'p> {
+/// What is left of a parameter, read at a type it leads to.
+pub(super) type Rest<'f> = &'f dyn Fn(&Parser<'_>) -> Parsed<Option<Condition>>;
+
+impl Parser<'_> {
     /// `reference.rest` and `reference:Type.rest`.
-    pub(super) fn chain(&self, reference: &str, rest: &'p str) -> Parsed<Option<Condition>> {
+    pub(super) fn chain(&self, reference: &str, rest: &str) -> Parsed<Option<Condition>> {
+        self.along(reference, rest, &|parser| Parser { name: rest, ..*parser }.condition())
+    }
+
+    /// Follows a reference; `rest` is the rest of the parameter as refusals name it.
+    pub(super) fn along(&self, reference: &str, rest: &str, read: Rest<'_>) -> Parsed<Option<Condition>> {
         let (code, type_name) = match reference.split_once(':') {
             Some((code, type_name)) => (code, Some(type_name)),
             None => (reference, None),
@@ -36,7 +44,7 @@ impl<'p> Parser<'p> {
         let mut refusal = None;
         let mut is_known = false;
         for target in &possible {
-            match self.follow(*target, rest) {
+            match self.follow(*target, rest, read) {
                 Ok(condition) => {
                     is_known = true;
                     targets.extend(condition.map(|condition| (*target, condition)));
@@ -59,7 +67,7 @@ impl<'p> Parser<'p> {
     }
 
     /// `_has:Type:reference:rest`, without its start.
-    pub(super) fn has(&self, path: &'p str) -> Parsed<Option<Condition>> {
+    pub(super) fn has(&self, path: &str) -> Parsed<Option<Condition>> {
         let mut parts = path.splitn(3, ':');
         let (Some(type_name), Some(code), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return malformed(format!(
@@ -67,6 +75,11 @@ impl<'p> Parser<'p> {
                 self.name
             ));
         };
+        self.referred(type_name, code, &|parser| Parser { name: rest, ..*parser }.condition())
+    }
+
+    /// Resources that one of a type refers to by a parameter.
+    pub(super) fn referred(&self, type_name: &str, code: &str, read: Rest<'_>) -> Parsed<Option<Condition>> {
         let Some(source) = definitions().resource_number(type_name) else {
             return unknown(format!("{}: {type_name:?} is not a resource type of FHIR R4", self.name));
         };
@@ -74,7 +87,7 @@ impl<'p> Parser<'p> {
         if !parameter.targets.is_empty() && !parameter.targets.contains(&self.type_number) {
             return unknown(format!("{}: {type_name}.{code} cannot point at {}", self.name, self.type_name()));
         }
-        let condition = self.follow(source, rest)?;
+        let condition = self.follow(source, "…", read)?;
         Ok(condition.map(|condition| Condition::Has { parameter: parameter.number, condition: Box::new(condition) }))
     }
 
@@ -116,12 +129,12 @@ impl<'p> Parser<'p> {
     }
 
     /// What is left of the parameter, at a type it leads to.
-    fn follow(&self, type_number: u8, rest: &'p str) -> Parsed<Option<Condition>> {
+    fn follow(&self, type_number: u8, rest: &str, read: Rest<'_>) -> Parsed<Option<Condition>> {
         let depth = self.depth + 1;
         if depth > MOST_REFERENCES {
             return malformed(format!("a search parameter follows at most {MOST_REFERENCES} references"));
         }
-        let condition = Self { type_number, name: rest, depth, ..*self }.condition()?;
+        let condition = read(&Self { type_number, depth, ..*self })?;
         // What a link weighs itself; its own condition has been counted where it was made.
         let added = match &condition {
             None => 0,

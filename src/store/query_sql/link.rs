@@ -38,9 +38,9 @@ pub(super) fn targets(parameter: i32, condition: &Condition) -> Statement {
     statement
 }
 
-/// `AND …` on the resource row `r`: one that meets the condition refers to it.
+/// Whether something refers to the resource row `r` that the condition.
 pub(super) fn referred(statement: &mut Statement, parameter: i32, condition: &Condition) {
-    statement.sql(" AND EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
+    statement.sql("EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
     statement.sql(" AND h.target = r.key AND (h.key IN (").append(live(source(parameter), condition));
     statement.sql(IS_TRUE).sql(")");
 }
