@@ -13,5 +13,6 @@ pub mod pack;
 pub mod parameters;
 pub mod primitives;
 pub mod reference;
+pub mod ucum;
 
 pub use definitions::{Definitions, Field, Kind, TypeDef, TypeId, definitions};
