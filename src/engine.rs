@@ -21,11 +21,11 @@ mod subset;
 
 use std::time::Duration;
 
-pub use answer::{Answer, Payload, Rejection};
-pub use bundle::{BundleAnswer, EntryAnswer};
+pub use answer::{Answer, OperationAnswer, Payload, Rejection};
+pub use bundle::{BundleAnswer, EntryAnswer, RunOperation};
 pub use carry_out::Refusal;
 pub use conditional::Preconditions;
-pub use entry::Link;
+pub use entry::{Link, OperationLink};
 pub use patch::{JSON_PATCH, PatchFormat};
 pub use prepare::decode_pairs;
 pub use single::Searched;
@@ -103,7 +103,10 @@ impl Engine {
     }
 
     /// Runs blocking work away from the async workers.
-    async fn blocking<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// What the work says.
+    pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Rejection> + Send + 'static,
     ) -> Result<T, Rejection> {

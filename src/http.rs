@@ -8,6 +8,7 @@ mod context;
 mod fhir;
 mod negotiation;
 mod notebook;
+mod operation;
 mod respond;
 mod schema;
 

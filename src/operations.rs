@@ -1,10 +1,17 @@
 //! Operations that turn what others send into interactions the engine knows.
 //!
-//! `ingest` makes a transaction of a document, `demo` makes citizens to look at: both are pure.
-//! `document` carries an ingest out. May use: everything below. Must not know: HTTP, SQL.
+//! `table` has all operations (`$name`) and says how to add one, `call` runs one, `inputs` reads what it is
+//! given; each room named in the table does what its operations do. `ingest` makes a transaction of a document, `demo` makes citizens to
+//! look at: both are pure. `document` carries an ingest out. May use: everything below. Must not know: HTTP, SQL.
 
+mod call;
 pub mod demo;
 mod document;
 pub mod ingest;
+mod inputs;
+mod table;
 
-pub use document::{Ingested, ingest_blocking, ingest_document};
+pub use call::{Call, NoTarget, Request, Target, parameters, part, run, run_entry};
+pub use document::{Ingested, ingest_blocking};
+pub use inputs::{Inputs, Value};
+pub use table::{BodyForm, Described, Level, Operation, OwnDefinitions, Parameter, is_primitive, operations};

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::single::Searched;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::{StoreError, Version};
@@ -110,6 +111,19 @@ pub enum Payload {
     Outcome(Vec<Issue>),
     /// Nothing (304).
     Empty,
+}
+
+/// What an operation answers (FHIR R4 operations.html#response).
+#[derive(Debug)]
+pub enum OperationAnswer {
+    /// 200 with a resource that is not stored, in JSON.
+    Resource(Bytes),
+    /// What was written, as an interaction would answer.
+    Stored(Box<Answer>),
+    /// A page of a search, and the path below the base that its links lead to.
+    Searched(Box<Searched>, String),
+    /// 200 with something that is no resource: its media type and bytes.
+    Other(&'static str, Bytes),
 }
 
 /// A success (or 304).

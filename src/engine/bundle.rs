@@ -8,9 +8,9 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::answer::{Answer, Rejection};
+use super::answer::{Answer, OperationAnswer, Rejection};
 use super::carry_out::Refusal;
-use super::entry::{Entry, Link, check_envelope, place};
+use super::entry::{Entry, Link, OperationLink, check_envelope, place};
 use super::prepare::parse;
 use super::single::Searched;
 use super::{Engine, Preconditions};
@@ -38,15 +38,21 @@ pub enum EntryAnswer {
     Single(Answer),
     /// A search.
     Searched(Box<Searched>),
+    /// What an operation answers.
+    Operated(OperationAnswer),
 }
+
+/// Runs an operation that an entry of a batch asks for, with the resource of the entry, on a thread
+/// that may block. The floor above knows the operations. The URL is the base of this server.
+pub type RunOperation = fn(&Engine, OperationLink, Bytes, &str) -> Result<OperationAnswer, Rejection>;
 
 impl Engine {
     /// `POST [base]` with a batch or transaction. `base` is this server's own URL, so that absolute
-    /// request URLs are understood.
+    /// request URLs are understood; `run` runs the operations of a batch.
     ///
     /// # Errors
     /// What is wrong with the bundle; for a transaction also the first entry that fails.
-    pub async fn bundle(&self, body: Bytes, base: &str) -> Result<BundleAnswer, Rejection> {
+    pub async fn bundle(&self, body: Bytes, base: &str, run: RunOperation) -> Result<BundleAnswer, Rejection> {
         let (kind, body) = self
             .blocking(move |engine| {
                 let bundle = parse(&body)?;
@@ -65,7 +71,7 @@ impl Engine {
                 Ok((kind, body))
             })
             .await?;
-        if kind == "batch" { self.batch(body, base).await } else { self.transaction(body, base).await }
+        if kind == "batch" { self.batch(body, base, run).await } else { self.transaction(body, base).await }
     }
 
     async fn transaction(&self, body: Bytes, base: &str) -> Result<BundleAnswer, Rejection> {
@@ -104,7 +110,8 @@ impl Engine {
         })?)
     }
 
-    async fn batch(&self, body: Bytes, base: &str) -> Result<BundleAnswer, Rejection> {
+    async fn batch(&self, body: Bytes, base: &str, run: RunOperation) -> Result<BundleAnswer, Rejection> {
+        let own_base = base;
         let base = base.to_owned();
         let jobs = self
             .blocking(move |_| {
@@ -152,7 +159,7 @@ impl Engine {
                 let answers = join_all(some.into_iter().map(|(index, link, body, conditions)| async move {
                     (
                         index,
-                        self.batch_entry(link, body.unwrap_or_default(), conditions)
+                        self.batch_entry(link, body.unwrap_or_default(), conditions, (own_base, run))
                             .await
                             .map_err(|rejection| rejection.at(&place(index))),
                     )
@@ -171,7 +178,13 @@ impl Engine {
         })
     }
 
-    async fn batch_entry(&self, link: Link, body: Bytes, conditions: Preconditions) -> Result<EntryAnswer, Rejection> {
+    async fn batch_entry(
+        &self,
+        link: Link,
+        body: Bytes,
+        conditions: Preconditions,
+        (base, run): (&str, RunOperation),
+    ) -> Result<EntryAnswer, Rejection> {
         let answer = match link {
             Link::Create { type_name } => self.create(&type_name, body, conditions).await,
             Link::Update { type_name, id } => self.update(&type_name, &id, body, conditions).await,
@@ -191,6 +204,11 @@ impl Engine {
                     .search(&type_name, pairs, false)
                     .await
                     .map(|searched| EntryAnswer::Searched(Box::new(searched)));
+            }
+            Link::Operation(operation) => {
+                let base = base.to_owned();
+                let work = move |engine: &Self| run(engine, operation, body, &base);
+                return self.blocking(work).await.map(EntryAnswer::Operated);
             }
         };
         answer.map(EntryAnswer::Single)

@@ -21,6 +21,18 @@ pub enum Link {
     Read { type_name: String, id: String },
     Vread { type_name: String, id: String, version: String },
     Search { type_name: String, pairs: Vec<(String, String)> },
+    Operation(OperationLink),
+}
+
+/// An operation that an entry asks for (FHIR R4 operations.html#executing).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationLink {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// The segments below the base: `Patient`, `1`, `$everything`.
+    pub path: Vec<String>,
+    /// The parameters of the URL.
+    pub pairs: Vec<(String, String)>,
 }
 
 impl Link {
@@ -40,7 +52,15 @@ impl Link {
             )
         };
         if parts.iter().any(|part| part.starts_with('$')) {
-            return Err(not_here());
+            let method = if method == "HEAD" { "GET" } else { method };
+            let pairs = decode_pairs(query.unwrap_or_default())
+                .into_iter()
+                .filter(|(name, _)| !matches!(name.as_str(), "_format" | "_pretty"));
+            return Ok(Self::Operation(OperationLink {
+                method: method.to_owned(),
+                path: parts.into_iter().map(str::to_owned).collect(),
+                pairs: pairs.collect(),
+            }));
         }
         if let Some(first) = parts.first() {
             type_number(first).map_err(|rejection| Rejection { status: 400, ..rejection })?;
@@ -105,6 +125,7 @@ impl Link {
             | Self::Read { type_name, .. }
             | Self::Vread { type_name, .. }
             | Self::Search { type_name, .. } => type_name,
+            Self::Operation(operation) => operation.path.first().map_or("", String::as_str),
         }
     }
 
@@ -130,7 +151,7 @@ impl Link {
             | Self::ConditionalUpdate { .. }
             | Self::Patch { .. }
             | Self::ConditionalPatch { .. } => 2,
-            Self::Read { .. } | Self::Vread { .. } | Self::Search { .. } => 3,
+            Self::Read { .. } | Self::Vread { .. } | Self::Search { .. } | Self::Operation(_) => 3,
         }
     }
 }
@@ -197,14 +218,16 @@ impl<'a> Entry<'a> {
                     "the entry has no resource, which POST, PUT and PATCH need",
                 ));
             }
-            (Some(_), false) => {
+            (Some(_), false) if !matches!(&link, Link::Operation(asked) if asked.method == "POST") => {
                 return Err(Rejection::invalid("the entry brings a resource, but its method does not take one"));
             }
             _ => {}
         }
         if let Some(resource) = &resource {
             let own = resource.text("resourceType").unwrap_or_default();
-            if link.is_patch() {
+            if matches!(link, Link::Operation(_)) {
+                // A Parameters resource, or whatever the operation takes: it checks that itself.
+            } else if link.is_patch() {
                 if !matches!(own, "Binary" | "Parameters") {
                     return Err(Rejection::invalid(format!(
                         "PATCH takes a patch, as a Binary (JSON Patch) or Parameters (FHIRPath Patch), not a {own}"

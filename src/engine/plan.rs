@@ -228,6 +228,17 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn identify(&mut self, entry: &Entry<'_>) -> Result<Identity, Rejection> {
+        if let Link::Operation(operation) = &entry.link {
+            // What an operation does could not be undone with the rest.
+            return Err(Rejection::new(
+                501,
+                IssueCode::NotSupported,
+                format!(
+                    "the operation {} cannot be part of a transaction; send it alone or in a batch",
+                    operation.path.join("/")
+                ),
+            ));
+        }
         let number = type_number(entry.link.type_name())?;
         let of = |id: String| Identity { number, id: Some(id), writes: true, ..Identity::default() };
         let own_id = entry.resource.as_ref().and_then(|resource| resource.text("id")).map(str::to_owned);
@@ -287,7 +298,9 @@ impl Planner<'_> {
             Link::ConditionalDelete { criteria, .. } => {
                 Identity { number, id: self.look_up(number, criteria)?, writes: true, ..Identity::default() }
             }
-            Link::Read { .. } | Link::Vread { .. } | Link::Search { .. } => Identity { number, ..Identity::default() },
+            Link::Read { .. } | Link::Vread { .. } | Link::Search { .. } | Link::Operation(_) => {
+                Identity { number, ..Identity::default() }
+            }
         })
     }
 

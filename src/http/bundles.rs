@@ -4,7 +4,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::context::{Context, Return};
-use crate::engine::{Answer, BundleAnswer, EntryAnswer, Payload, Rejection, Searched, is_whole, subset};
+use crate::engine::{
+    Answer, BundleAnswer, EntryAnswer, OperationAnswer, Payload, Rejection, Searched, is_whole, subset,
+};
 use crate::format::json::{self, Node, write_string};
 use crate::r4::datetime::format_instant;
 use crate::r4::definitions;
@@ -107,14 +109,18 @@ fn path(query: &Query) -> String {
 
 /// A searchset.
 pub(super) fn searchset(base: &str, searched: &Searched) -> Bytes {
+    searchset_at(base, &path(&searched.query), searched)
+}
+
+/// A searchset whose links lead to a path of their own.
+pub(super) fn searchset_at(base: &str, path: &str, searched: &Searched) -> Bytes {
     let Searched { query, page, .. } = searched;
-    let path = path(query);
     let with_cursor = |cursor: Option<&String>| {
         let mut pairs = query.used.clone();
         if let Some(cursor) = cursor {
             pairs.push(("_cursor".to_owned(), cursor.clone()));
         }
-        url(base, &path, &pairs)
+        url(base, path, &pairs)
     };
     let mut links = vec![("self", with_cursor(query.cursor.as_ref()))];
     if query.cursor.is_some() {
@@ -224,16 +230,26 @@ pub(super) fn response(context: &Context, answer: &BundleAnswer) -> Bytes {
         let out = entries.next();
         match entry {
             Ok(EntryAnswer::Single(answer)) => single(out, context, answer),
-            Ok(EntryAnswer::Searched(searched)) => {
-                out.extend_from_slice(b"{\"resource\":");
-                out.extend_from_slice(&searchset(&context.base, searched));
-                out.extend_from_slice(b",\"response\":{\"status\":\"200 OK\"}}");
+            Ok(EntryAnswer::Searched(searched)) => resource(out, &searchset(&context.base, searched)),
+            Ok(EntryAnswer::Operated(OperationAnswer::Stored(answer))) => single(out, context, answer),
+            Ok(EntryAnswer::Operated(OperationAnswer::Searched(searched, path))) => {
+                resource(out, &searchset_at(&context.base, path, searched));
             }
+            Ok(EntryAnswer::Operated(OperationAnswer::Resource(body))) => resource(out, body),
+            // Refused where entries are run: it is no resource.
+            Ok(EntryAnswer::Operated(OperationAnswer::Other(..))) => out.extend_from_slice(b"{}"),
             Err(rejection) => failed(out, rejection),
         }
     }
     entries.finish();
     out.into()
+}
+
+/// 200 with a resource that is not stored.
+fn resource(out: &mut Vec<u8>, body: &[u8]) {
+    out.extend_from_slice(b"{\"resource\":");
+    out.extend_from_slice(body);
+    out.extend_from_slice(b",\"response\":{\"status\":\"200 OK\"}}");
 }
 
 fn failed(out: &mut Vec<u8>, rejection: &Rejection) {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use crate::engine::JSON_PATCH;
 use crate::format::json::Node;
+use crate::operations::{Described, Level, operations};
 use crate::r4::definitions;
 use crate::r4::parameters::{Compartment, ParameterKind};
 use crate::search::registry::{Parameter, registry};
@@ -55,13 +56,18 @@ fn build() -> Node<'static> {
             resources.push(resource(&name, number));
         }
     }
-    let rest = Node::object([
+    let mut rest = vec![
         ("mode", Node::string("server")),
         ("documentation", Node::string("RESTful FHIR R4 over the contact notebook of a care team")),
         ("resource", Node::Array(resources)),
         ("interaction", codes(&["transaction", "batch", "search-system", "history-system"])),
-        ("compartment", strings(all.compartments.iter().map(compartment))),
-    ]);
+    ];
+    let of_system = operations_at(|found| found.is_at(Level::System, None));
+    if !of_system.is_empty() {
+        rest.push(("operation", Node::Array(of_system)));
+    }
+    rest.push(("compartment", strings(all.compartments.iter().map(compartment))));
+    let rest = Node::object(rest);
     Node::object([
         ("resourceType", Node::string("CapabilityStatement")),
         ("status", Node::string("active")),
@@ -85,6 +91,18 @@ fn build() -> Node<'static> {
 /// Canonical URL of the definition of a compartment.
 fn compartment(compartment: &Compartment) -> String {
     format!("http://hl7.org/fhir/CompartmentDefinition/{}", compartment.code.to_ascii_lowercase())
+}
+
+fn operations_at(is_there: impl Fn(&Described) -> bool) -> Vec<Node<'static>> {
+    let there = operations().iter().filter(|found| is_there(found));
+    let node = |found: &Described| {
+        Node::object([
+            ("name", Node::string(found.name.clone())),
+            ("definition", Node::string(found.operation.definition)),
+            ("documentation", Node::string(found.places())),
+        ])
+    };
+    there.map(node).collect()
 }
 
 fn resource(name: &str, number: u8) -> Node<'static> {
@@ -136,18 +154,9 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         members.push(("searchRevInclude", strings(referrers)));
     }
     members.push(("searchParam", Node::Array(parameters)));
-    if name == "Bundle" {
-        let ingest = Node::object([
-            ("name", Node::string("ingest-document")),
-            ("definition", Node::string("http://renraku.example/fhir/OperationDefinition/Bundle-ingest-document")),
-            (
-                "documentation",
-                Node::string(
-                    "POST [base]/Bundle/$ingest-document takes a document Bundle (discharge summary) apart into resources and the notebook; sent again it changes nothing",
-                ),
-            ),
-        ]);
-        members.push(("operation", Node::Array(vec![ingest])));
+    let here = operations_at(|found| found.is_at(Level::Type, Some(name)) || found.is_at(Level::Instance, Some(name)));
+    if !here.is_empty() {
+        members.push(("operation", Node::Array(here)));
     }
     Node::object(members)
 }

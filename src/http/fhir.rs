@@ -4,14 +4,14 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::context::{Context, Return, body, check_content_type, patch_format, preconditions, sends_xml};
+use super::context::{Context, body, check_content_type, patch_format, preconditions, sends_xml};
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
-use super::{Shared, bundles, capability};
+use super::{Shared, bundles, capability, operation};
 use crate::engine::{Answer, Payload as Content, Rejection, is_whole, subset};
 use crate::format::json;
-use crate::operations;
+use crate::operations::{NoTarget, Target, run_entry};
 use crate::r4::definitions;
-use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
+use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::{datetime, reference};
 use crate::search::query::Summary;
 use crate::store::{HistoryQuery, HistoryScope};
@@ -61,6 +61,13 @@ async fn dispatch(
         method => method,
     };
     let interaction = Interaction { request, payload, shared, context };
+    if parts.iter().any(|part| part.starts_with('$')) {
+        return match Target::find(method, &parts) {
+            Ok(target) => operation::handle(request, interaction.payload, shared, context, target).await,
+            Err(NoTarget::Method(allowed)) => Ok(not_allowed(context, method, allowed)),
+            Err(NoTarget::Rejected(rejection)) => Err(rejection),
+        };
+    }
     match (method, parts.as_slice()) {
         ("GET", ["metadata"]) => capability_statement(context),
         ("POST", []) => interaction.bundle().await,
@@ -151,12 +158,6 @@ impl Interaction<'_> {
             ("PATCH", []) => self.patch(type_name, None).await,
             (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, PATCH, DELETE")),
             ("GET", ["_history"]) => self.history(HistoryScope::Type(number), format!("{type_name}/_history")).await,
-            ("POST", ["$ingest-document"]) if type_name == "Bundle" => self.ingest().await,
-            (_, [name, ..]) if name.starts_with('$') => Err(Rejection::new(
-                404,
-                IssueCode::NotSupported,
-                format!("the operation {name} is not here; [base]/metadata lists the operations"),
-            )),
             (_, ["_history" | "_search"]) => {
                 Ok(not_allowed(context, method, if rest == ["_history"] { "GET, HEAD" } else { "POST" }))
             }
@@ -182,11 +183,6 @@ impl Interaction<'_> {
                 self.read_answer(found)
             }
             (_, [_, "_history"] | [_, "_history", _]) => Ok(not_allowed(context, method, "GET, HEAD")),
-            (_, [_, name, ..]) if name.starts_with('$') => Err(Rejection::new(
-                404,
-                IssueCode::NotSupported,
-                format!("the operation {name} is not here; [base]/metadata lists the operations"),
-            )),
             ("GET", [id, other]) if is_member(other) => {
                 self.search(&Place::Compartment(type_name, id, other), context.pairs.clone()).await
             }
@@ -300,17 +296,8 @@ impl Interaction<'_> {
 
     async fn bundle(mut self) -> Result<HttpResponse, Rejection> {
         let body = self.body().await?;
-        let done = self.shared.engine.bundle(body, &self.context.base).await?;
+        let done = self.shared.engine.bundle(body, &self.context.base, run_entry).await?;
         Ok(resource(self.context, 200, bundles::response(self.context, &done)))
-    }
-
-    async fn ingest(mut self) -> Result<HttpResponse, Rejection> {
-        let body = self.body().await?;
-        let done = operations::ingest_document(&self.shared.engine, body).await?;
-        if self.context.prefer_return == Some(Return::OperationOutcome) {
-            return Ok(resource(self.context, 200, operation_outcome(&done.issues).to_bytes()));
-        }
-        Ok(resource(self.context, 200, done.parameters(&self.context.base).to_bytes()))
     }
 
     async fn history(self, scope: HistoryScope, path: String) -> Result<HttpResponse, Rejection> {

@@ -114,7 +114,8 @@ async fn convert<T: Send + 'static>(
 
 /// The one place where answers become XML; JSON passes through untouched.
 pub(super) async fn represent(context: &Context, response: HttpResponse) -> HttpResponse {
-    if !context.format.is_xml() || !response.headers().contains_key(header::CONTENT_TYPE) {
+    let is_resource = |media: &header::HeaderValue| media.as_bytes() == context.format.content_type().as_bytes();
+    if !context.format.is_xml() || !response.headers().get(header::CONTENT_TYPE).is_some_and(is_resource) {
         return response;
     }
     let (response, body) = response.into_parts();
@@ -155,4 +156,11 @@ pub(super) fn plain_json(context: &Context, value: &serde_json::Value) -> HttpRe
     let mut response = begin(200, context);
     response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
     response.body(value.to_string())
+}
+
+/// 200 with something that is no resource.
+pub(super) fn other(context: &Context, media: &'static str, body: Bytes) -> HttpResponse {
+    let mut response = begin(200, context);
+    response.insert_header((header::CONTENT_TYPE, media));
+    response.body(body)
 }

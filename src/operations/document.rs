@@ -1,9 +1,8 @@
 //! Carries the ingest of a document out: looks up what is here already, plans, writes.
 
-use bytes::Bytes;
-
 use super::ingest::{IngestPlan, PlannedPatient, identity, patient_criteria, plan};
-use crate::engine::{Answer, Engine, EntryAnswer, Refusal, Rejection, decode_pairs};
+use super::table::{Level, Operation};
+use crate::engine::{Answer, Engine, EntryAnswer, OperationAnswer, Refusal, Rejection, decode_pairs};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
@@ -32,19 +31,21 @@ pub struct Ingested {
     pub unchanged: usize,
 }
 
-/// Ingests a document away from the async workers.
-///
-/// # Errors
-/// As [`ingest_blocking`].
-pub async fn ingest_document(engine: &Engine, body: Bytes) -> Result<Ingested, Rejection> {
-    let engine = engine.clone();
-    let work = move || {
-        let document = json::parse(&body)
-            .map_err(|error| Rejection::bad_request(vec![Issue::error(IssueCode::Structure, error.to_string())]))?;
-        ingest_blocking(&engine, &document)
-    };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Rejection::internal("an internal error was caught")))
-}
+/// `Bundle/$ingest-document`
+pub(super) const OPERATIONS: &[Operation] = &[Operation::writing(
+    "http://renraku.example/fhir/OperationDefinition/Bundle-ingest-document",
+    &[Level::Type],
+    |call| {
+        let document = call.inputs.resource("document").unwrap_or(&Node::Null);
+        let done = ingest_blocking(call.engine, document)?;
+        let answer = if call.request.wants_outcome {
+            operation_outcome(&done.issues)
+        } else {
+            done.parameters(&call.request.base)
+        };
+        Ok(OperationAnswer::Resource(answer.to_bytes().into()))
+    },
+)];
 
 /// Takes a document Bundle apart into resources and the notebook. The same document again changes
 /// nothing; a later version of it updates what it made.

@@ -17,6 +17,7 @@ mod discharge;
 mod headers;
 mod history;
 mod metadata;
+mod operations;
 mod patch;
 mod read;
 mod samples;

@@ -42,9 +42,14 @@ fn bad_request(index: usize, entry: &Node<'_>) -> Option<Issue> {
     let place = format!("Bundle.entry[{index}].request");
     let (method, url) = (entry.path(&["request", "method"]), entry.path(&["request", "url"]));
     match (method.and_then(Node::as_str), url.and_then(Node::as_str)) {
-        (Some(method), Some(url)) => {
-            Link::parse(method, url, "").err()?.issues.into_iter().next().map(|issue| issue.at(place))
-        }
+        (Some(method), Some(url)) => match Link::parse(method, url, "") {
+            Ok(Link::Operation(_)) => {
+                let text = format!("{method} {url:?} is an operation, which an import does not run");
+                Some(Issue::error(IssueCode::NotSupported, text).at(place))
+            }
+            Ok(_) => None,
+            Err(rejection) => rejection.issues.into_iter().next().map(|issue| issue.at(place)),
+        },
         _ => Some(
             Issue::error(
                 IssueCode::Required,
