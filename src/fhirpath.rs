@@ -15,14 +15,16 @@
 
 pub mod ast;
 pub mod compile;
+pub mod environment;
 pub mod evaluate;
 pub mod general;
 pub mod lexer;
 pub mod parser;
 
 pub use compile::{Compiled, compile, compile_for};
+pub use environment::{Code, Conformance, Environment, Evaluation, Failure, Resolver, Shelf, Terminology};
 pub use evaluate::{Item, Items, Value};
-pub use general::Query;
+pub use general::{Query, Typing};
 
 /// Why an expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 //!
 //! May use: `format`. Must not know: storage, HTTP, the notebook.
 
+pub mod bundle;
 pub mod canonical;
 pub mod datetime;
 pub mod decimal;

@@ -12,7 +12,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 use renraku::fhirpath::general::{Entry, System};
-use renraku::fhirpath::{FhirPathError, Item, Query};
+use renraku::fhirpath::{Code, Conformance, Environment, FhirPathError, Item, Query, Resolver, Shelf, Terminology};
 use renraku::format::json::{self, Node};
 use renraku::r4::definitions;
 
@@ -217,7 +217,8 @@ fn hl7s_fhirpath_suite() {
 fn answer(expression: &str, resource: &str) -> Result<Vec<(String, String)>, FhirPathError> {
     let node = json::parse(resource.as_bytes()).unwrap();
     let type_id = node.text("resourceType").and_then(|name| definitions().resource(name)).unwrap();
-    let found = Query::new_for(expression, type_id)?.evaluate(Item::new(type_id, &node))?;
+    let query = Query::new_for(expression, type_id)?;
+    let found = query.evaluate(Item::new(type_id, &node))?;
     Ok(found.iter().map(shown).collect())
 }
 
@@ -236,7 +237,8 @@ fn hostile_expressions_end_in_an_error() {
         &long,
         "1.repeat($this + 1)",
         "'a'.repeat($this & 'a')",
-        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.matches('^(a+)+b$')",
+        "'a'.matches('(a{1000}){1000}')",
+        "'a'.matches('a' & '{1000}{1000}{1000}')",
         "2.5.power(100000).power(100000).power(100000).toInteger().foo()",
     ] {
         assert!(answer(expression, resource).is_err(), "{expression}");
@@ -269,4 +271,98 @@ fn references_are_followed_within_the_resource() {
         "subject":{"reference":"#p"},"performer":[{"reference":"Practitioner/1"}]}"##;
     assert_eq!(answer("subject.resolve().gender", resource).unwrap(), [("code".into(), "male".into())]);
     assert_eq!(answer("performer.resolve() is Practitioner", resource).unwrap(), [("boolean".into(), "true".into())]);
+}
+
+/// Matching is linear in the text: a pattern that makes a backtracking matcher hang answers at once.
+#[test]
+fn nested_repetitions_are_matched_in_linear_time() {
+    let text = "a".repeat(50_000);
+    let found = answer(&format!("'{text}'.matches('^(a+)+b$')"), r#"{"resourceType":"Patient"}"#).unwrap();
+    assert_eq!(found, [("boolean".to_owned(), "false".to_owned())]);
+    let groups =
+        answer(r"'2024-05-17'.replaceMatches('(\\d+)-(\\d+)-(\\d+)', '$3.$2.$1')", r#"{"resourceType":"Patient"}"#);
+    assert_eq!(groups.unwrap(), [("string".to_owned(), "17.05.2024".to_owned())]);
+}
+
+/// A world with one practitioner, one value set, one profile.
+#[derive(Default)]
+struct World {
+    shelf: Shelf,
+}
+
+impl Resolver for World {
+    fn resolve(&self, reference: &str) -> Option<&Node<'_>> {
+        let text = r#"{"resourceType":"Practitioner","active":true}"#;
+        (reference == "Practitioner/1").then(|| self.shelf.keep(json::parse(text.as_bytes()).unwrap().into_owned()))
+    }
+}
+
+impl Terminology for World {
+    fn member_of(&self, value_set: &str, code: Code<'_>) -> Option<bool> {
+        (value_set == "http://a/vs").then_some(code.code == "male")
+    }
+
+    fn subsumes(&self, system: &str, general: &str, special: &str) -> Option<bool> {
+        (system == "http://a").then(|| special.starts_with(general))
+    }
+}
+
+impl Conformance for World {
+    fn conforms(&self, item: Item<'_>, _: Item<'_>, profile: &str) -> Option<bool> {
+        (profile == "http://a/profile").then(|| item.node().is_some_and(|node| node.get("gender").is_some()))
+    }
+}
+
+/// FHIR R4 fhirpath.html#functions: what lies beyond the resource is asked of the environment.
+#[test]
+fn the_environment_answers_what_lies_beyond_the_resource() {
+    let text = r#"{"resourceType":"Patient","gender":"male","maritalStatus":{"coding":[{"system":"http://a","code":"M1"}]},
+        "generalPractitioner":[{"reference":"Practitioner/1"}],"modifierExtension":[{"url":"http://a/x","valueCode":"x"}]}"#;
+    let node = json::parse(text.as_bytes()).unwrap();
+    let type_id = definitions().resource("Patient").unwrap();
+    let world = World::default();
+    let variables = vec![("limit".to_owned(), vec![Entry::Value(System::Integer(3))])];
+    let environment = Environment {
+        resolver: Some(&world),
+        terminology: Some(&world),
+        conformance: Some(&world),
+        variables: &variables,
+        ..Environment::default()
+    };
+    for (expression, wanted) in [
+        ("generalPractitioner.resolve().active", "true"),
+        ("gender.memberOf('http://a/vs')", "true"),
+        ("maritalStatus.coding.first().subsumedBy(%resource.maritalStatus)", "true"),
+        ("Patient.conformsTo('http://a/profile')", "true"),
+        ("conformsTo('http://hl7.org/fhir/StructureDefinition/DomainResource')", "true"),
+        ("%limit + 1", "4"),
+        ("checkModifiers('http://a/x').gender", "male"),
+        ("defineVariable('g', gender).select(%g & %g)", "malemale"),
+        ("%`vs-administrative-gender`", "http://hl7.org/fhir/ValueSet/administrative-gender"),
+    ] {
+        let query = Query::new_for(expression, type_id).unwrap();
+        let found = query.evaluate_with(Item::new(type_id, &node), &environment).unwrap().items;
+        assert_eq!(found.iter().map(|entry| shown(entry).1).collect::<Vec<_>>(), [wanted], "{expression}");
+    }
+    let unknown = Query::new_for("gender.memberOf('http://b/vs')", type_id).unwrap();
+    assert!(unknown.evaluate_with(Item::new(type_id, &node), &environment).unwrap().items.is_empty());
+    let refused = Query::new_for("checkModifiers()", type_id).unwrap();
+    assert!(refused.evaluate_with(Item::new(type_id, &node), &environment).is_err());
+}
+
+/// `trace()` passes its input on and keeps what it saw; a failure names its place in the expression.
+#[test]
+fn traces_and_places_of_failures_are_kept() {
+    let text = r#"{"resourceType":"Patient","gender":"male","name":[{"given":["a"]},{"given":["b"]}]}"#;
+    let node = json::parse(text.as_bytes()).unwrap();
+    let type_id = definitions().resource("Patient").unwrap();
+    let query = Query::new_for("name.trace('names', given).count()", type_id).unwrap();
+    let evaluation = query.evaluate_with(Item::new(type_id, &node), &Environment::default()).unwrap();
+    let (label, seen) = &evaluation.traces[0];
+    assert_eq!((label.as_str(), seen.len()), ("names", 2));
+    let failing = Query::new_for("gender.exists() and name.given.single() = 'a'", type_id).unwrap();
+    let failure = failing.evaluate_with(Item::new(type_id, &node), &Environment::default()).unwrap_err();
+    assert_eq!(failure.position, Some(31));
+    let unknown = Query::build("name.family.foo", Some(type_id), renraku::fhirpath::Typing::Strict).unwrap_err();
+    assert_eq!(unknown.position, Some(12));
 }

@@ -107,6 +107,8 @@ pub enum Expression {
         input: Option<Box<Expression>>,
         /// The name.
         name: String,
+        /// Byte offset of the name.
+        position: usize,
     },
     /// `where(…)` or `input.where(…)`
     Call {
@@ -116,6 +118,8 @@ pub enum Expression {
         name: String,
         /// Its parameters.
         arguments: Vec<Expression>,
+        /// Byte offset of the name.
+        position: usize,
     },
     /// `input[index]`
     Indexer(Box<Expression>, Box<Expression>),
@@ -139,7 +143,7 @@ impl Expression {
     #[must_use]
     pub fn leading_name(&self) -> Option<&str> {
         match self {
-            Self::Member { input: None, name } => Some(name),
+            Self::Member { input: None, name, .. } => Some(name),
             Self::Member { input: Some(inner), .. }
             | Self::Call { input: Some(inner), .. }
             | Self::Indexer(inner, _)

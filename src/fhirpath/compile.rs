@@ -159,12 +159,12 @@ impl Compiler {
             Expression::Index => unsupported("$index"),
             Expression::Total => unsupported("$total"),
             Expression::Polarity { .. } => unsupported("sign"),
-            Expression::Member { input: None, name } => leading(name, focus),
-            Expression::Member { input: Some(input), name } => {
+            Expression::Member { input: None, name, .. } => leading(name, focus),
+            Expression::Member { input: Some(input), name, .. } => {
                 let (operation, types) = self.expression(input, focus)?;
                 step(operation, &types, name)
             }
-            Expression::Call { input, name, arguments } => {
+            Expression::Call { input, name, arguments, .. } => {
                 let (operation, types) = match input {
                     Some(input) => self.expression(input, focus)?,
                     None => (Operation::Focus, focus.clone()),
@@ -382,9 +382,11 @@ fn union(left: Operation, left_types: &Typed, right: Operation, right_types: &Ty
 /// `ofType(Quantity)`, `is(FHIR.Patient)`: the parameter is a type, not a path.
 fn type_argument(argument: &Expression) -> Result<TypeId, FhirPathError> {
     match argument {
-        Expression::Member { input: None, name } => named_type(&TypeSpecifier { namespace: None, name: name.clone() }),
-        Expression::Member { input: Some(namespace), name } => match namespace.as_ref() {
-            Expression::Member { input: None, name: namespace } => {
+        Expression::Member { input: None, name, .. } => {
+            named_type(&TypeSpecifier { namespace: None, name: name.clone() })
+        }
+        Expression::Member { input: Some(namespace), name, .. } => match namespace.as_ref() {
+            Expression::Member { input: None, name: namespace, .. } => {
                 named_type(&TypeSpecifier { namespace: Some(namespace.clone()), name: name.clone() })
             }
             _ => unsupported("type given by an expression"),

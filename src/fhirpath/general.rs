@@ -1,66 +1,80 @@
-//! The whole N1 language, evaluated straight from the syntax tree over borrowed resources: for
-//! invariants, FHIRPath patches and questions people ask. Search parameters use the compiled form
-//! of [`mod@super::compile`] instead, which is faster and knows less.
+//! The whole N1 language over borrowed resources: for invariants, questions people ask and slices.
+//! Search parameters use the compiled form of [`mod@super::compile`] instead, which knows less.
+//!
+//! text → tree → [`check`] of names against the tables → [`plan`], once an expression; then [`Run`]
+//! evaluates it. Conditions are evaluated as truth values and existence without building lists;
+//! paths go depth first without lists in between.
 //!
 //! A budget of steps and produced items, a limit on the depth of the tree and on the length of
 //! texts and numbers make a hostile expression end in an error.
 //!
-//! May use: the syntax tree, `r4`, `format`. Must not know: search, storage, HTTP.
+//! May use: the syntax tree, `r4`, `format`. Must not know: search, storage, HTTP, terminology and
+//! profiles, which it asks through [`super::environment`].
 
 mod check;
+mod fhir;
 mod functions;
 pub(crate) mod pattern;
+mod plan;
 mod quantity;
 mod stamp;
 mod text;
 mod value;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 
 use super::FhirPathError;
-use super::ast::{Binary, Expression, Literal, TypeSpecifier};
-use super::compile::alternatives;
+use super::ast::{Binary, Literal, TypeSpecifier};
+use super::environment::{BUDGET, Environment, Evaluation, Failure};
 use super::evaluate::{ABSENT, Item, Value};
 use super::parser;
 use crate::format::json::Node;
+use crate::r4::definitions::{Element, ElementType};
 use crate::r4::{Kind, TypeId, definitions};
+
+use plan::{Name, Op};
 
 pub use quantity::Quantity;
 pub use stamp::{Stamp, StampKind};
 pub use value::{Entry, System};
 
-/// Steps and items of one evaluation.
-const BUDGET: usize = 2_000_000;
 /// Deepest syntax tree.
 const MAX_TREE_DEPTH: usize = 120;
 /// Longest text an expression may build.
 const MAX_TEXT: usize = 1 << 20;
 /// Most digits of a computed number.
 const MAX_DIGITS: u64 = 400;
+/// Most results of `trace()` kept.
+const MAX_TRACES: usize = 1_000;
 
 type List<'r> = Vec<Entry<'r>>;
 type Found<'r> = Result<List<'r>, FhirPathError>;
 
+/// How exactly types are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Typing {
+    /// As N1 says: `as` takes a single value.
+    #[default]
+    Strict,
+    /// As the standard's own invariants need it: `descendants().as(canonical)` filters a list.
+    Lenient,
+}
+
 /// A parsed and checked expression of the whole language.
 #[derive(Debug)]
 pub struct Query {
-    expression: Expression,
+    plan: Op,
 }
 
 impl Query {
     /// Parses an expression for an input of any type.
     ///
     /// # Errors
-    /// Syntax errors, and expressions nested too deeply.
+    /// Syntax errors, unknown functions and types, and expressions nested too deeply.
     pub fn new(text: &str) -> Result<Self, FhirPathError> {
-        let expression = parser::parse(text)?;
-        if check::depth(&expression) > MAX_TREE_DEPTH {
-            return Err(FhirPathError::TooCostly);
-        }
-        Ok(Self { expression })
+        Ok(Self::build(text, None, Typing::Strict)?)
     }
 
     /// Parses an expression for an input of one type, and checks names and operands against it.
@@ -68,32 +82,69 @@ impl Query {
     /// # Errors
     /// As [`Self::new`]; besides names that the types do not have.
     pub fn new_for(text: &str, focus: TypeId) -> Result<Self, FhirPathError> {
-        let query = Self::new(text)?;
-        check::check(&query.expression, focus)?;
-        Ok(query)
+        Ok(Self::build(text, Some(focus), Typing::Strict)?)
+    }
+
+    /// Parses an invariant: `as` filters lists, names that no type has select nothing.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn lenient(text: &str) -> Result<Self, FhirPathError> {
+        Ok(Self::build(text, None, Typing::Lenient)?)
+    }
+
+    /// Parses an expression; with a focus its names are checked.
+    ///
+    /// # Errors
+    /// As [`Self::new_for`], with the place in the expression.
+    pub fn build(text: &str, focus: Option<TypeId>, typing: Typing) -> Result<Self, Failure> {
+        let expression = parser::parse(text)?;
+        if check::depth(&expression) > MAX_TREE_DEPTH {
+            return Err(FhirPathError::TooCostly.into());
+        }
+        if let Some(focus) = focus {
+            check::check(&expression, focus)
+                .map_err(|(error, position)| Failure { error, position: Some(position) })?;
+        }
+        let plan = plan::lower(&expression, typing).map_err(|(error, position)| Failure { error, position })?;
+        Ok(Self { plan })
     }
 
     /// Evaluates on a resource.
     ///
     /// # Errors
     /// Wrong operands, what is not supported, [`FhirPathError::TooCostly`].
-    pub fn evaluate<'r>(&self, focus: Item<'r>) -> Result<Vec<Entry<'r>>, FhirPathError> {
-        self.evaluate_in(focus, focus, &HashMap::new())
+    pub fn evaluate<'r>(&'r self, focus: Item<'r>) -> Result<Vec<Entry<'r>>, FhirPathError> {
+        Ok(self.evaluate_with(focus, &Environment::default())?.items)
     }
 
-    /// Evaluates on a part of the resource `root`, with variables (`%name`).
+    /// Evaluates on any item within an environment.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`], with the place in the expression.
+    pub fn evaluate_with<'r>(
+        &'r self,
+        focus: Item<'r>,
+        environment: &Environment<'r>,
+    ) -> Result<Evaluation<'r>, Failure> {
+        let mut run = Run::new(focus, environment, true);
+        let this = Entry::Part(focus);
+        let items = run.expression(&self.plan, Scope { this: Some(&this), index: 0, total: None });
+        let steps = environment.budget.unwrap_or(BUDGET) - run.budget;
+        match items {
+            Ok(items) => Ok(Evaluation { items, traces: run.traces, steps }),
+            Err(error) => Err(Failure { error, position: run.failed_at }),
+        }
+    }
+
+    /// Whether the expression holds, as an invariant or a filter asks: `None` when it answers nothing.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
-    pub fn evaluate_in<'r>(
-        &self,
-        focus: Item<'r>,
-        root: Item<'r>,
-        variables: &HashMap<String, Vec<Entry<'r>>>,
-    ) -> Result<Vec<Entry<'r>>, FhirPathError> {
-        let mut run = Run { root, focus, variables, budget: BUDGET, now: None };
+    pub fn holds<'r>(&'r self, focus: Item<'r>, environment: &Environment<'r>) -> Result<Option<bool>, FhirPathError> {
+        let mut run = Run::new(focus, environment, false);
         let this = Entry::Part(focus);
-        run.expression(&self.expression, Scope { this: Some(&this), index: 0, total: None })
+        run.truth(&self.plan, Scope { this: Some(&this), index: 0, total: None })
     }
 }
 
@@ -106,11 +157,16 @@ struct Scope<'s, 'r> {
 }
 
 struct Run<'v, 'r> {
-    root: Item<'r>,
     focus: Item<'r>,
-    variables: &'v HashMap<String, Vec<Entry<'r>>>,
+    resource: Item<'r>,
+    environment: &'v Environment<'r>,
     budget: usize,
     now: Option<Stamp>,
+    traces: Vec<(String, Vec<Entry<'r>>)>,
+    keeps_traces: bool,
+    /// Of `defineVariable()`, those of the inner scopes last.
+    defined: Vec<(String, List<'r>)>,
+    failed_at: Option<usize>,
 }
 
 fn invalid<T>(message: impl Into<String>) -> Result<T, FhirPathError> {
@@ -146,7 +202,45 @@ fn string<'r>(text: impl Into<std::borrow::Cow<'r, str>>) -> Entry<'r> {
     Entry::Value(System::String(text.into()))
 }
 
-impl<'r> Run<'_, 'r> {
+/// Where what a path selects goes.
+enum Sink<'s, 'r> {
+    List(&'s mut List<'r>),
+    /// Only whether there is anything.
+    Any(&'s mut bool),
+}
+
+impl<'r> Sink<'_, 'r> {
+    fn push(&mut self, item: Item<'r>) {
+        match self {
+            Self::List(list) => list.push(Entry::Part(item)),
+            Self::Any(found) => **found = true,
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self, Self::Any(found) if **found)
+    }
+}
+
+impl<'v, 'r> Run<'v, 'r> {
+    fn new(focus: Item<'r>, environment: &'v Environment<'r>, keeps_traces: bool) -> Self {
+        Self {
+            focus,
+            resource: environment.resource.unwrap_or(focus),
+            environment,
+            budget: environment.budget.unwrap_or(BUDGET),
+            now: None,
+            traces: Vec::new(),
+            keeps_traces,
+            defined: Vec::new(),
+            failed_at: None,
+        }
+    }
+
+    fn root(&self) -> Item<'r> {
+        self.environment.root.unwrap_or(self.resource)
+    }
+
     fn spend(&mut self, steps: usize) -> Result<(), FhirPathError> {
         self.budget = self.budget.checked_sub(steps).ok_or(FhirPathError::TooCostly)?;
         Ok(())
@@ -160,54 +254,163 @@ impl<'r> Run<'_, 'r> {
         Ok(list.into_iter().next())
     }
 
-    fn truth(list: &[Entry<'r>]) -> Result<Option<bool>, FhirPathError> {
+    fn truth_of(list: &[Entry<'r>]) -> Result<Option<bool>, FhirPathError> {
         match list {
             [] => Ok(None),
             // Singleton evaluation: one value that is not a boolean counts as true.
-            [entry] => Ok(Some(match entry.system() {
-                Some(System::Boolean(value)) => value,
-                _ => true,
-            })),
+            [entry] => Ok(Some(entry.as_bool().unwrap_or(true))),
             _ => Err(FhirPathError::NotSingleton("a condition")),
         }
     }
 
-    fn expression(&mut self, expression: &Expression, scope: Scope<'_, 'r>) -> Found<'r> {
+    /// A condition, without a list where none is needed. `and`, `or` and `implies` stop at the
+    /// left side where it decides (N1 "Boolean logic" leaves that open).
+    fn truth(&mut self, op: &'r Op, scope: Scope<'_, 'r>) -> Result<Option<bool>, FhirPathError> {
         self.spend(1)?;
-        match expression {
-            Expression::Literal(literal) => {
-                let found = self::literal(literal)?;
-                self.spend(found.iter().map(weight).sum())?;
+        let decided = |value| Ok(Some(value));
+        match op {
+            Op::Binary(operator @ (Binary::And | Binary::Or | Binary::Xor | Binary::Implies), left, right) => {
+                let left = self.scoped(left, scope, Self::truth)?;
+                match (operator, left) {
+                    (Binary::And, Some(false)) => return decided(false),
+                    (Binary::Or, Some(true)) | (Binary::Implies, Some(false)) => return decided(true),
+                    _ => {}
+                }
+                let right = self.scoped(right, scope, Self::truth)?;
+                Ok(logic(*operator, left, right))
+            }
+            Op::Binary(
+                operator @ (Binary::Equal
+                | Binary::NotEqual
+                | Binary::Equivalent
+                | Binary::NotEquivalent
+                | Binary::In
+                | Binary::Contains
+                | Binary::Less
+                | Binary::LessOrEqual
+                | Binary::Greater
+                | Binary::GreaterOrEqual),
+                left,
+                right,
+            ) => self.relation(*operator, left, right, scope),
+            Op::Exists(input) => self.any(input, scope).map(Some),
+            Op::Empty(input) => self.any(input, scope).map(|any| Some(!any)),
+            Op::Not(input) => Ok(self.truth(input, scope)?.map(|value| !value)),
+            Op::HasValue(input) => {
+                let list = self.expression(input, scope)?;
+                decided(matches!(list.as_slice(), [entry] if Self::primitive(entry).is_some()))
+            }
+            Op::All(input, criteria) => {
+                let list = self.expression(input, scope)?;
+                self.spend(list.len())?;
+                for (index, entry) in list.iter().enumerate() {
+                    let inner = Scope { this: Some(entry), index, ..scope };
+                    if self.scoped(criteria, inner, Self::truth)? != Some(true) {
+                        return decided(false);
+                    }
+                }
+                decided(true)
+            }
+            Op::Is(input, target) => {
+                let input = self.expression(input, scope)?;
+                Ok(Self::single(input, "is")?.map(|entry| target.admits(&entry)))
+            }
+            Op::Matches(input, pattern) => {
+                let list = self.expression(input, scope)?;
+                let Some(entry) = Self::single(list, "matches()")? else { return Ok(None) };
+                let Some(text) = entry.as_text() else {
+                    return if entry.is_absent() { Ok(None) } else { invalid("matches() is for strings") };
+                };
+                self.spend(1 + text.len() / 8)?;
+                decided(pattern.is_match(text))
+            }
+            other => {
+                let list = self.expression(other, scope)?;
+                Self::truth_of(&list)
+            }
+        }
+    }
+
+    /// Evaluates with the variables that are defined here, and forgets those that it defines.
+    fn scoped<T>(
+        &mut self,
+        op: &'r Op,
+        scope: Scope<'_, 'r>,
+        how: impl Fn(&mut Self, &'r Op, Scope<'_, 'r>) -> Result<T, FhirPathError>,
+    ) -> Result<T, FhirPathError> {
+        let defined = self.defined.len();
+        let result = how(self, op, scope);
+        self.defined.truncate(defined);
+        result
+    }
+
+    /// Whether there is anything.
+    fn any(&mut self, op: &'r Op, scope: Scope<'_, 'r>) -> Result<bool, FhirPathError> {
+        match op {
+            Op::Path(start, names) => {
+                let mut found = false;
+                self.path(start, names, scope, &mut Sink::Any(&mut found))?;
                 Ok(found)
             }
-            Expression::This => {
+            Op::Where(input, criteria) => {
+                let list = self.expression(input, scope)?;
+                self.spend(list.len())?;
+                for (index, entry) in list.iter().enumerate() {
+                    let inner = Scope { this: Some(entry), index, ..scope };
+                    if self.scoped(criteria, inner, Self::truth)? == Some(true) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            other => Ok(!self.expression(other, scope)?.is_empty()),
+        }
+    }
+
+    fn expression(&mut self, op: &'r Op, scope: Scope<'_, 'r>) -> Found<'r> {
+        self.spend(1)?;
+        match op {
+            Op::Constant(found) => {
+                self.spend(found.iter().map(weight).sum())?;
+                Ok(found.iter().map(Entry::borrowed).collect())
+            }
+            Op::This => {
                 self.spend(scope.this.map_or(0, weight))?;
                 Ok(scope.this.cloned().into_iter().collect())
             }
-            Expression::Index => Ok(integer(i64::try_from(scope.index).ok())),
-            Expression::Total => match scope.total {
+            Op::Index => Ok(integer(i64::try_from(scope.index).ok())),
+            Op::Total => match scope.total {
                 Some(total) => {
                     self.spend(total.iter().map(|entry| 1 + weight(entry)).sum())?;
                     Ok(total.to_vec())
                 }
                 None => invalid("$total is for aggregate()"),
             },
-            Expression::External(name) => self.variable(name),
-            Expression::Member { input: None, name } => self.leading(name, scope),
-            Expression::Member { input: Some(input), name } => {
-                let input = self.expression(input, scope)?;
-                self.members(&input, name)
+            Op::Variable(name) => {
+                let found = self.variable(name)?;
+                self.spend(found.iter().map(weight).sum())?;
+                Ok(found)
             }
-            Expression::Call { input, name, arguments } => {
-                let input = match input {
-                    Some(input) => self.expression(input, scope)?,
-                    None => scope.this.cloned().into_iter().collect(),
-                };
-                self.call(input, name, arguments, scope)
+            Op::Type(name, id) => match scope.this {
+                Some(this @ Entry::Part(item)) if definitions().get(*id).kind != Kind::System => {
+                    let is_it = definitions().is_a(item.type_id, *id);
+                    Ok(if is_it { vec![this.clone()] } else { List::new() })
+                }
+                Some(this) => {
+                    let mut out = List::new();
+                    self.member_of(this, std::slice::from_ref(name), &mut Sink::List(&mut out))?;
+                    Ok(out)
+                }
+                None => Ok(List::new()),
+            },
+            Op::Path(start, names) => {
+                let mut out = List::new();
+                self.path(start, names, scope, &mut Sink::List(&mut out))?;
+                Ok(out)
             }
-            Expression::Indexer(input, index) => {
+            Op::Indexer(input, index) => {
                 let list = self.expression(input, scope)?;
-                let index = self.expression(index, scope)?;
+                let index = self.scoped(index, scope, Self::expression)?;
                 match Self::single(index, "an index")?.and_then(|entry| entry.system()) {
                     None => Ok(List::new()),
                     Some(System::Integer(place)) => {
@@ -216,7 +419,7 @@ impl<'r> Run<'_, 'r> {
                     Some(_) => invalid("an index is an integer"),
                 }
             }
-            Expression::Polarity { negative, operand } => {
+            Op::Sign(negative, operand) => {
                 let operand = self.expression(operand, scope)?;
                 let Some(entry) = Self::single(operand, "a sign")? else { return Ok(List::new()) };
                 let value = match entry.system() {
@@ -233,121 +436,210 @@ impl<'r> Run<'_, 'r> {
                 };
                 Ok(vec![Entry::Value(value)])
             }
-            Expression::Is(input, specifier) => {
-                let input = self.expression(input, scope)?;
-                Self::is(input, specifier)
-            }
-            Expression::As(input, specifier) => {
+            Op::As(input, target) => {
                 let input = self.expression(input, scope)?;
                 let input = Self::single(input, "as")?;
-                let target = Target::new(specifier)?;
                 Ok(input.into_iter().filter(|entry| target.keeps(entry)).collect())
             }
-            Expression::Binary(operator, left, right) => {
-                let left = self.expression(left, scope)?;
-                let right = self.expression(right, scope)?;
+            Op::OfType(input, target) => {
+                let mut list = self.expression(input, scope)?;
+                self.spend(list.len())?;
+                list.retain(|entry| target.keeps(entry));
+                Ok(list)
+            }
+            Op::Count(input) => {
+                let list = self.expression(input, scope)?;
+                Ok(integer(i64::try_from(list.len()).ok()))
+            }
+            Op::Where(input, criteria) => {
+                let list = self.expression(input, scope)?;
+                self.spend(list.len())?;
+                let mut out = List::new();
+                for (index, entry) in list.into_iter().enumerate() {
+                    let inner = Scope { this: Some(&entry), index, ..scope };
+                    if self.scoped(criteria, inner, Self::truth)? == Some(true) {
+                        out.push(entry);
+                    }
+                }
+                Ok(out)
+            }
+            Op::Select(input, projection) => {
+                let list = self.expression(input, scope)?;
+                let mut out = List::new();
+                for (index, entry) in list.iter().enumerate() {
+                    let inner = Scope { this: Some(entry), index, ..scope };
+                    out.extend(self.scoped(projection, inner, Self::expression)?);
+                    self.spend(1)?;
+                }
+                Ok(out)
+            }
+            Op::Call(call) => {
+                let found = self.call(call, scope);
+                if found.is_err() {
+                    self.failed_at = self.failed_at.or(Some(call.position));
+                }
+                found
+            }
+            Op::Binary(
+                operator @ (Binary::Union
+                | Binary::Concatenate
+                | Binary::Add
+                | Binary::Subtract
+                | Binary::Multiply
+                | Binary::Divide
+                | Binary::Div
+                | Binary::Mod),
+                left,
+                right,
+            ) => {
+                let left = self.scoped(left, scope, Self::expression)?;
+                let right = self.scoped(right, scope, Self::expression)?;
                 self.binary(*operator, left, right)
             }
+            condition => Ok(self.truth(condition, scope)?.map(boolean).into_iter().collect()),
         }
     }
 
-    fn is(input: List<'r>, specifier: &TypeSpecifier) -> Found<'r> {
-        let target = Target::new(specifier)?;
-        Ok(Self::single(input, "is")?.map(|entry| boolean(target.admits(&entry))).into_iter().collect())
-    }
-
-    fn variable(&self, name: &str) -> Found<'r> {
-        if let Some(found) = self.variables.get(name) {
+    fn variable(&mut self, name: &str) -> Found<'r> {
+        if let Some((_, found)) = self.defined.iter().rev().find(|(known, _)| known == name) {
             return Ok(found.clone());
         }
         let text = match name {
-            "resource" | "rootResource" => return Ok(vec![Entry::Part(self.root)]),
-            "context" => return Ok(vec![Entry::Part(self.focus)]),
-            "sct" => "http://snomed.info/sct".to_owned(),
-            "loinc" => "http://loinc.org".to_owned(),
-            "ucum" => "http://unitsofmeasure.org".to_owned(),
-            _ => match (name.strip_prefix("vs-"), name.strip_prefix("ext-")) {
-                (Some(set), _) => format!("http://hl7.org/fhir/ValueSet/{set}"),
-                (_, Some(extension)) => format!("http://hl7.org/fhir/StructureDefinition/{extension}"),
-                _ => return unsupported(format!("variable %{name}")),
+            "resource" => return Ok(vec![Entry::Part(self.resource)]),
+            "rootResource" => return Ok(vec![Entry::Part(self.root())]),
+            "context" => return Ok(vec![Entry::Part(self.environment.context.unwrap_or(self.focus))]),
+            "ucum" => return Ok(vec![string("http://unitsofmeasure.org")]),
+            "sct" => return Ok(vec![string("http://snomed.info/sct")]),
+            "loinc" => return Ok(vec![string("http://loinc.org")]),
+            _ => match self.environment.variables.iter().find(|(known, _)| known == name) {
+                Some((_, found)) => return Ok(found.clone()),
+                None => match (name.strip_prefix("vs-"), name.strip_prefix("ext-")) {
+                    (Some(set), _) => format!("http://hl7.org/fhir/ValueSet/{set}"),
+                    (_, Some(extension)) => format!("http://hl7.org/fhir/StructureDefinition/{extension}"),
+                    _ => return unsupported(format!("variable %{name}")),
+                },
             },
         };
         Ok(vec![string(text)])
     }
 
-    /// The first name of a path: the type of the focus itself, or one of its elements.
-    fn leading(&mut self, name: &str, scope: Scope<'_, 'r>) -> Found<'r> {
-        let Some(this) = scope.this else { return Ok(List::new()) };
-        if name.starts_with(|first: char| first.is_ascii_uppercase())
-            && let (Entry::Part(item), Some(id)) = (this, definitions().type_id(name))
-        {
-            let is_it = definitions().is_a(item.type_id, id);
-            return Ok(if is_it { vec![this.clone()] } else { List::new() });
-        }
-        self.members(std::slice::from_ref(this), name)
-    }
-
-    fn members(&mut self, input: &[Entry<'r>], name: &str) -> Found<'r> {
-        let mut out = List::new();
-        for entry in input {
-            match entry {
-                Entry::Part(item) => {
-                    for wanted in alternatives(item.type_id, name).into_iter().flatten() {
-                        self.member(*item, wanted.json, wanted.type_id, &mut out)?;
-                    }
+    /// Follows names from a start, depth first.
+    fn path(
+        &mut self,
+        start: &'r Op,
+        names: &'r [Name],
+        scope: Scope<'_, 'r>,
+        sink: &mut Sink<'_, 'r>,
+    ) -> Result<(), FhirPathError> {
+        match (start, scope.this) {
+            (Op::This, Some(this)) => self.member_of(this, names, sink),
+            _ => {
+                for entry in &self.expression(start, scope)? {
+                    self.member_of(entry, names, sink)?;
                 }
-                Entry::Type { namespace, name: type_name } => out.extend(match name {
-                    "namespace" => Some(string(*namespace)),
-                    "name" => Some(string(*type_name)),
-                    _ => None,
-                }),
-                Entry::Value(_) => {}
+                Ok(())
             }
         }
-        Ok(out)
     }
 
-    /// Appends what the member `json` of an item holds.
-    fn member(&mut self, item: Item<'r>, json: &str, type_id: TypeId, out: &mut List<'r>) -> Result<(), FhirPathError> {
+    fn member_of(
+        &mut self,
+        entry: &Entry<'r>,
+        names: &'r [Name],
+        sink: &mut Sink<'_, 'r>,
+    ) -> Result<(), FhirPathError> {
+        match entry {
+            Entry::Part(item) => self.steps(*item, names, sink),
+            Entry::Type { namespace, name: type_name } => {
+                let Sink::List(list) = sink else { return Ok(()) };
+                if let [name] = names {
+                    list.extend(match &*name.text {
+                        "namespace" => Some(string(*namespace)),
+                        "name" => Some(string(*type_name)),
+                        _ => None,
+                    });
+                }
+                Ok(())
+            }
+            Entry::Value(_) => Ok(()),
+        }
+    }
+
+    fn steps(&mut self, item: Item<'r>, names: &'r [Name], sink: &mut Sink<'_, 'r>) -> Result<(), FhirPathError> {
+        let Some((name, rest)) = names.split_first() else {
+            sink.push(item);
+            return Ok(());
+        };
+        let Some(element) = name.element(item.type_id) else { return self.spend(1) };
+        if !element.is_choice {
+            let Some(only) = element.types.first() else { return Ok(()) };
+            return self.member(item, only, rest, sink);
+        }
+        // `value[x]`: the member that is there tells which type.
+        let chosen = item.children().iter().find_map(|(member, _)| {
+            let bare = member.strip_prefix('_').unwrap_or(member);
+            let is_longer = bare.len() > element.name.len() && bare.starts_with(element.name.as_str());
+            element.types.iter().find(|possible| is_longer && possible.json_name == bare)
+        });
+        match chosen {
+            Some(chosen) => self.member(item, chosen, rest, sink),
+            None => self.spend(1),
+        }
+    }
+
+    /// Goes on with what one member of an item holds.
+    fn member(
+        &mut self,
+        item: Item<'r>,
+        wanted: &'static ElementType,
+        rest: &'r [Name],
+        sink: &mut Sink<'_, 'r>,
+    ) -> Result<(), FhirPathError> {
         let all = definitions();
-        // The tables say System.String; resource.html#id says `id`.
-        let is_id = json == "id" && all.get(item.type_id).kind == Kind::Resource;
-        let type_id = if is_id { all.type_id("id").unwrap_or(type_id) } else { type_id };
-        let kind = all.get(type_id).kind;
+        let json = wanted.json_name.as_str();
+        let definition = all.get(wanted.type_id);
         let members = item.children();
         self.spend(1 + members.len() / 8)?;
-        let find = |wanted: &dyn Fn(&str) -> bool| members.iter().find(|(name, _)| wanted(name)).map(|(_, node)| node);
-        let value = find(&|name| name == json);
-        let is_primitive = matches!(kind, Kind::Primitive | Kind::System);
-        let extra = if is_primitive { find(&|name| name.strip_prefix('_') == Some(json)) } else { None };
-        let mut push = |value: &'r Node<'r>, extra: Option<&'r Node<'r>>| {
-            let extra = extra.filter(|extra| matches!(extra, Node::Object(_)));
-            if matches!(value, Node::Null) && extra.is_none() {
-                return;
+        let is_primitive = matches!(definition.kind, Kind::Primitive | Kind::System);
+        let (mut value, mut extra) = (None, None);
+        for (name, node) in members {
+            if name == json {
+                value = Some(node);
+            } else if is_primitive && name.len() == json.len() + 1 && name.strip_prefix('_') == Some(json) {
+                extra = Some(node);
             }
-            let type_id = if kind == Kind::Resource {
+        }
+        // The tables say System.String; resource.html#id says `id`.
+        let is_id = is_primitive && json == "id" && all.get(item.type_id).kind == Kind::Resource;
+        let type_id = if is_id { value::id_type() } else { wanted.type_id };
+        let mut push = |run: &mut Self, value: &'r Node<'r>, extra: Option<&'r Node<'r>>| {
+            let extra = extra.filter(|extra| matches!(extra, Node::Object(_)));
+            if (matches!(value, Node::Null) && extra.is_none()) || sink.is_done() {
+                return Ok(());
+            }
+            let type_id = if definition.kind == Kind::Resource {
                 match value.text("resourceType").and_then(|name| all.resource(name)) {
                     Some(id) => id,
-                    None => return,
+                    None => return Ok(()),
                 }
             } else {
                 type_id
             };
-            out.push(Entry::Part(Item { value: Value::Node(value), type_id, extra }));
+            run.steps(Item { value: Value::Node(value), type_id, extra }, rest, sink)
         };
         match (value, extra) {
-            (None, None) => {}
+            (None, None) => Ok(()),
             (Some(Node::Array(values)), extra) => {
-                let extras = extra.map_or(&[][..], Node::items);
-                for (place, value) in values.iter().enumerate() {
-                    push(value, extras.get(place));
-                }
                 self.spend(values.len())?;
+                let extras = extra.map_or(&[][..], Node::items);
+                values.iter().enumerate().try_for_each(|(place, value)| push(self, value, extras.get(place)))
             }
-            (None, Some(Node::Array(extras))) => extras.iter().for_each(|extra| push(&ABSENT, Some(extra))),
-            (value, extra) => push(value.unwrap_or(&ABSENT), extra),
+            (None, Some(Node::Array(extras))) => {
+                self.spend(extras.len())?;
+                extras.iter().try_for_each(|extra| push(self, &ABSENT, Some(extra)))
+            }
+            (value, extra) => push(self, value.unwrap_or(&ABSENT), extra),
         }
-        Ok(())
     }
 
     /// All children, in the order they are written.
@@ -361,40 +653,53 @@ impl<'r> Run<'_, 'r> {
                 None => name.as_ref(),
             };
             if let Some(field) = definition.field(bare) {
-                self.member(item, bare, field.type_id, out)?;
+                let element: &'static Element = definition.element(field);
+                if let Some(wanted) = element.types.get(usize::from(field.choice)) {
+                    self.member(item, wanted, &[], &mut Sink::List(out))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn binary(&mut self, operator: Binary, left: List<'r>, right: List<'r>) -> Found<'r> {
-        let answer = |value: Option<bool>| Ok(value.map(boolean).into_iter().collect());
+    /// Comparisons.
+    fn relation(
+        &mut self,
+        operator: Binary,
+        left: &'r Op,
+        right: &'r Op,
+        scope: Scope<'_, 'r>,
+    ) -> Result<Option<bool>, FhirPathError> {
+        let left = self.scoped(left, scope, Self::expression)?;
+        let right = self.scoped(right, scope, Self::expression)?;
         match operator {
-            Binary::Union => {
-                let mut all = left;
-                all.extend(right);
-                self.distinct(all)
-            }
-            Binary::And | Binary::Or | Binary::Xor | Binary::Implies => {
-                answer(logic(operator, Self::truth(&left)?, Self::truth(&right)?))
-            }
-            Binary::Equal => answer(self.equal_lists(&left, &right)?),
-            Binary::NotEqual => answer(self.equal_lists(&left, &right)?.map(|same| !same)),
-            Binary::Equivalent => answer(Some(self.equivalent_lists(&left, &right)?)),
-            Binary::NotEquivalent => answer(Some(!self.equivalent_lists(&left, &right)?)),
+            Binary::Equal => self.equal_lists(&left, &right),
+            Binary::NotEqual => Ok(self.equal_lists(&left, &right)?.map(|same| !same)),
+            Binary::Equivalent => self.equivalent_lists(&left, &right).map(Some),
+            Binary::NotEquivalent => Ok(Some(!self.equivalent_lists(&left, &right)?)),
             Binary::In => self.contained(left, &right),
             Binary::Contains => self.contained(right, &left),
-            Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual => {
+            _ => {
                 let left = Self::single(left, operator.symbol())?;
                 let right = Self::single(right, operator.symbol())?;
-                let (Some(left), Some(right)) = (left, right) else { return Ok(List::new()) };
+                let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
                 let order = Self::order(&left, &right)?;
-                answer(order.map(|order| match operator {
+                Ok(order.map(|order| match operator {
                     Binary::Less => order == Ordering::Less,
                     Binary::LessOrEqual => order != Ordering::Greater,
                     Binary::Greater => order == Ordering::Greater,
                     _ => order != Ordering::Less,
                 }))
+            }
+        }
+    }
+
+    fn binary(&mut self, operator: Binary, left: List<'r>, right: List<'r>) -> Found<'r> {
+        match operator {
+            Binary::Union => {
+                let mut all = left;
+                all.extend(right);
+                self.distinct(all)
             }
             Binary::Concatenate => {
                 let mut joined = String::new();
@@ -500,9 +805,9 @@ impl<'r> Run<'_, 'r> {
         invalid(format!("{} is not for {} and {}", operator.symbol(), left.type_name(), right.type_name()))
     }
 
-    fn contained(&mut self, wanted: List<'r>, list: &[Entry<'r>]) -> Found<'r> {
-        let Some(wanted) = Self::single(wanted, "in")? else { return Ok(List::new()) };
-        Ok(vec![boolean(self.has(list, &wanted)?)])
+    fn contained(&mut self, wanted: List<'r>, list: &[Entry<'r>]) -> Result<Option<bool>, FhirPathError> {
+        let Some(wanted) = Self::single(wanted, "in")? else { return Ok(None) };
+        self.has(list, &wanted).map(Some)
     }
 
     /// Whether a list has an entry equal to this one.
@@ -533,6 +838,9 @@ impl<'r> Run<'_, 'r> {
         {
             self.spend(one.members().len())?;
             return Ok(Some(std::ptr::eq(one, other) || one == other));
+        }
+        if let (Some(one), Some(other)) = (left.as_text(), right.as_text()) {
+            return Ok(Some(one == other));
         }
         match (left.system(), right.system()) {
             (Some(left), Some(right)) => left.equal(&right),
@@ -610,7 +918,7 @@ fn logic(operator: Binary, left: Option<bool>, right: Option<bool>) -> Option<bo
     }
 }
 
-fn literal<'r>(literal: &Literal) -> Found<'r> {
+fn literal(literal: &Literal) -> Result<Vec<Entry<'static>>, FhirPathError> {
     let wrong = |text: &str| FhirPathError::Invalid(format!("{text:?} is not a date, a time or a number"));
     let value = match literal {
         Literal::Empty => return Ok(List::new()),
@@ -633,6 +941,7 @@ fn literal<'r>(literal: &Literal) -> Found<'r> {
 }
 
 /// The type that `is`, `as` and `ofType` ask for.
+#[derive(Debug)]
 enum Target {
     /// Of FHIR; with the system type of the same name (`Quantity`).
     Fhir(TypeId, Option<String>),

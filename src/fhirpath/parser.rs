@@ -197,6 +197,7 @@ impl<'t> Parser<'t> {
     }
 
     fn invocation(&mut self, input: Option<Box<Expression>>) -> Result<Expression, FhirPathError> {
+        let position = self.tokens.get(self.place).map_or(self.end, |placed| placed.position);
         let name = match self.next() {
             Some(Token::Special(name)) => {
                 return match (name.as_str(), input) {
@@ -214,7 +215,7 @@ impl<'t> Parser<'t> {
             }
         };
         if !self.accept("(") {
-            return Ok(Expression::Member { input, name });
+            return Ok(Expression::Member { input, name, position });
         }
         let mut arguments = Vec::new();
         if !self.accept(")") {
@@ -226,7 +227,7 @@ impl<'t> Parser<'t> {
                 self.expect(",")?;
             }
         }
-        Ok(Expression::Call { input, name, arguments })
+        Ok(Expression::Call { input, name, arguments, position })
     }
 
     fn type_specifier(&mut self) -> Result<TypeSpecifier, FhirPathError> {

@@ -1,13 +1,17 @@
 //! Checks names against the R4 tables before an expression runs. Where a type is not known
 //! (`descendants()`, `resolve()`), everything passes.
 
-use super::{FhirPathError, invalid};
+use super::FhirPathError;
+use super::plan::is_function;
 use crate::fhirpath::ast::{Expression, Literal, TypeSpecifier};
 use crate::fhirpath::compile::alternatives;
 use crate::r4::{Kind, TypeId, definitions};
 
 /// The types an expression may yield; `None` when not known.
 type Types = Option<Vec<TypeId>>;
+
+/// With the place of the name that is wrong.
+type Checked<T> = Result<T, (FhirPathError, usize)>;
 
 /// Depth of a syntax tree.
 pub(super) fn depth(expression: &Expression) -> usize {
@@ -26,7 +30,7 @@ pub(super) fn depth(expression: &Expression) -> usize {
 }
 
 /// Checks an expression for an input of one type.
-pub(super) fn check(expression: &Expression, focus: TypeId) -> Result<(), FhirPathError> {
+pub(super) fn check(expression: &Expression, focus: TypeId) -> Checked<()> {
     types(expression, &Some(vec![focus])).map(|_| ())
 }
 
@@ -41,7 +45,7 @@ fn named(specifier: &TypeSpecifier) -> Types {
     }
 }
 
-fn types(expression: &Expression, focus: &Types) -> Result<Types, FhirPathError> {
+fn types(expression: &Expression, focus: &Types) -> Checked<Types> {
     Ok(match expression {
         Expression::This => focus.clone(),
         Expression::Literal(literal) => match literal {
@@ -54,17 +58,17 @@ fn types(expression: &Expression, focus: &Types) -> Result<Types, FhirPathError>
             Literal::Time(_) => system("Time"),
             Literal::Quantity(..) => system("Quantity"),
         },
-        Expression::Member { input: None, name } => leading(name, focus)?,
-        Expression::Member { input: Some(input), name } => {
+        Expression::Member { input: None, name, position } => leading(name, focus, *position)?,
+        Expression::Member { input: Some(input), name, position } => {
             let input = types(input, focus)?;
-            member(&input, name)?
+            member(&input, name, *position)?
         }
-        Expression::Call { input, name, arguments } => {
+        Expression::Call { input, name, arguments, position } => {
             let input = match input {
                 Some(input) => types(input, focus)?,
                 None => focus.clone(),
             };
-            call(&input, name, arguments, focus)?
+            call(&input, name, arguments, focus, *position)?
         }
         Expression::Indexer(input, index) => {
             types(index, focus)?;
@@ -94,17 +98,19 @@ fn types(expression: &Expression, focus: &Types) -> Result<Types, FhirPathError>
     })
 }
 
-fn leading(name: &str, focus: &Types) -> Result<Types, FhirPathError> {
+fn leading(name: &str, focus: &Types, position: usize) -> Checked<Types> {
     let all = definitions();
     let is_type = name.starts_with(|first: char| first.is_ascii_uppercase());
-    let (Some(id), Some(possible)) = (all.type_id(name).filter(|_| is_type), focus) else { return member(focus, name) };
+    let (Some(id), Some(possible)) = (all.type_id(name).filter(|_| is_type), focus) else {
+        return member(focus, name, position);
+    };
     if possible.iter().any(|type_id| all.is_a(*type_id, id)) {
         return Ok(focus.clone());
     }
     if possible.iter().any(|type_id| all.is_a(id, *type_id)) {
         return Ok(Some(vec![id]));
     }
-    Err(unknown(name, possible))
+    Err((unknown(name, possible), position))
 }
 
 fn unknown(name: &str, possible: &[TypeId]) -> FhirPathError {
@@ -112,7 +118,7 @@ fn unknown(name: &str, possible: &[TypeId]) -> FhirPathError {
     FhirPathError::UnknownName { name: name.to_owned(), types: names.join(", ") }
 }
 
-fn member(input: &Types, name: &str) -> Result<Types, FhirPathError> {
+fn member(input: &Types, name: &str, position: usize) -> Checked<Types> {
     let Some(possible) = input else { return Ok(None) };
     if possible.is_empty() {
         return Ok(Some(Vec::new()));
@@ -126,7 +132,7 @@ fn member(input: &Types, name: &str) -> Result<Types, FhirPathError> {
             found.push(alternative.type_id);
         }
     }
-    if found.is_empty() { Err(unknown(name, possible)) } else { Ok(Some(found)) }
+    if found.is_empty() { Err((unknown(name, possible), position)) } else { Ok(Some(found)) }
 }
 
 /// Whether every possible type is an object: no text, number or boolean.
@@ -135,9 +141,13 @@ fn only_objects(input: &Types) -> bool {
     input.as_ref().is_some_and(|possible| !possible.is_empty() && possible.iter().all(is_object))
 }
 
-fn call(input: &Types, name: &str, arguments: &[Expression], focus: &Types) -> Result<Types, FhirPathError> {
+fn call(input: &Types, name: &str, arguments: &[Expression], focus: &Types, position: usize) -> Checked<Types> {
     let all = definitions();
-    let each = |scope: &Types| -> Result<Types, FhirPathError> {
+    let invalid = |message: String| Err((FhirPathError::Invalid(message), position));
+    if !is_function(name) {
+        return Err((FhirPathError::Unsupported(format!("function {name}()")), position));
+    }
+    let each = |scope: &Types| -> Checked<Types> {
         let mut last = None;
         for argument in arguments {
             last = types(argument, scope)?;
@@ -147,7 +157,7 @@ fn call(input: &Types, name: &str, arguments: &[Expression], focus: &Types) -> R
     Ok(match name {
         "is" => system("Boolean"),
         "as" | "ofType" => match arguments {
-            [argument] => super::functions::type_argument(argument).ok().and_then(|specifier| named(&specifier)),
+            [argument] => super::plan::type_argument(argument).ok().and_then(|specifier| named(&specifier)),
             _ => None,
         },
         "where" | "sort" | "trace" => {
@@ -161,11 +171,11 @@ fn call(input: &Types, name: &str, arguments: &[Expression], focus: &Types) -> R
             system("Boolean")
         }
         "iif" => {
-            let [condition, ..] = arguments else { return invalid("iif() needs a condition") };
+            let [condition, ..] = arguments else { return invalid("iif() needs a condition".to_owned()) };
             let condition = types(condition, input)?;
             let is_boolean = |id: &TypeId| matches!(all.get(*id).name.as_str(), "System.Boolean" | "boolean");
             if condition.is_some_and(|possible| !possible.is_empty() && !possible.iter().any(is_boolean)) {
-                return invalid("the condition of iif() is a Boolean");
+                return invalid("the condition of iif() is a Boolean".to_owned());
             }
             arguments.iter().skip(1).try_for_each(|argument| types(argument, input).map(|_| ()))?;
             None

@@ -5,110 +5,109 @@ use std::cmp::Ordering;
 use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, FromPrimitive, One, RoundingMode, Signed, ToPrimitive, Zero};
 
+use super::plan::{Call, Op};
 use super::value::decimal;
 use super::{
-    Entry, Found, List, MAX_DIGITS, Quantity, Run, Scope, Stamp, StampKind, System, Target, boolean, integer, invalid,
-    unsupported,
+    Entry, Found, List, MAX_DIGITS, MAX_TRACES, Quantity, Run, Scope, Stamp, StampKind, System, boolean, integer,
+    invalid, unsupported, weight,
 };
 use crate::fhirpath::FhirPathError;
-use crate::fhirpath::ast::{Expression, TypeSpecifier};
-use crate::fhirpath::evaluate::{Item, Value, target_type};
-use crate::format::json::Node;
 use crate::r4::{Kind, datetime, definitions};
 
-/// `ofType(Quantity)`, `is(FHIR.Patient)`: the parameter is a type, not a path.
-pub(super) fn type_argument(argument: &Expression) -> Result<TypeSpecifier, FhirPathError> {
-    match argument {
-        Expression::Member { input: None, name } => Ok(TypeSpecifier { namespace: None, name: name.clone() }),
-        Expression::Member { input: Some(namespace), name } => match namespace.as_ref() {
-            Expression::Member { input: None, name: namespace } => {
-                Ok(TypeSpecifier { namespace: Some(namespace.clone()), name: name.clone() })
-            }
-            _ => unsupported("type given by an expression"),
-        },
-        _ => unsupported("type given by an expression"),
-    }
-}
-
 impl<'r> Run<'_, 'r> {
-    pub(super) fn call(
-        &mut self,
-        input: List<'r>,
-        name: &str,
-        arguments: &[Expression],
-        scope: Scope<'_, 'r>,
-    ) -> Found<'r> {
+    pub(super) fn call(&mut self, call: &'r Call, scope: Scope<'_, 'r>) -> Found<'r> {
+        let input = self.expression(&call.input, scope)?;
         self.spend(1 + input.len())?;
-        match (name, arguments) {
-            ("where", [criteria]) => self.filter(input, criteria, scope),
-            ("exists", [criteria]) => Ok(vec![boolean(!self.filter(input, criteria, scope)?.is_empty())]),
-            ("all", [criteria]) => {
-                let count = input.len();
-                Ok(vec![boolean(self.filter(input, criteria, scope)?.len() == count)])
-            }
-            ("select", [projection]) => {
-                let mut out = List::new();
-                for (index, entry) in input.iter().enumerate() {
-                    out.extend(self.expression(projection, Scope { this: Some(entry), index, ..scope })?);
-                    self.spend(1)?;
-                }
-                Ok(out)
-            }
+        let name = call.name;
+        match (name, call.arguments.as_slice()) {
             ("repeat", [projection]) => self.repeat(input, projection, scope),
-            ("aggregate", [aggregator, rest @ ..]) if rest.len() < 2 => {
+            ("aggregate", [aggregator, rest @ ..]) => {
                 let mut total = match rest {
-                    [start] => self.expression(start, scope)?,
-                    _ => List::new(),
+                    [start, ..] => self.scoped(start, scope, Self::expression)?,
+                    [] => List::new(),
                 };
                 for (index, entry) in input.iter().enumerate() {
-                    total = self.expression(aggregator, Scope { this: Some(entry), index, total: Some(&total) })?;
+                    let inner = Scope { this: Some(entry), index, total: Some(&total) };
+                    total = self.scoped(aggregator, inner, Self::expression)?;
                     self.spend(total.len())?;
                 }
                 Ok(total)
             }
-            ("iif", [condition, yes, rest @ ..]) if rest.len() < 2 => {
+            ("iif", [condition, yes, rest @ ..]) => {
                 let focus = Self::single(input, "iif()")?;
                 let inner = Scope { this: focus.as_ref().or(scope.this), ..scope };
-                let condition = self.expression(condition, inner)?;
-                let chosen = match Self::single(condition, "the condition of iif()")?.map(|entry| entry.system()) {
-                    Some(Some(System::Boolean(true))) => Some(yes),
-                    None | Some(Some(System::Boolean(false))) => rest.first(),
+                let condition = self.scoped(condition, inner, Self::expression)?;
+                let chosen = match Self::single(condition, "the condition of iif()")?.map(|entry| entry.as_bool()) {
+                    Some(Some(true)) => Some(yes),
+                    None | Some(Some(false)) => rest.first(),
                     _ => return invalid("the condition of iif() is a Boolean"),
                 };
-                chosen.map_or(Ok(List::new()), |chosen| self.expression(chosen, inner))
+                chosen.map_or(Ok(List::new()), |chosen| self.scoped(chosen, inner, Self::expression))
             }
-            ("sort", criteria) => self.sort(input, criteria, scope),
-            ("is", [specifier]) => Self::is(input, &type_argument(specifier)?),
-            ("as", [specifier]) => {
-                let target = Target::new(&type_argument(specifier)?)?;
-                let input = Self::single(input, "as()")?;
-                Ok(input.into_iter().filter(|entry| target.keeps(entry)).collect())
-            }
-            ("ofType", [specifier]) => {
-                let target = Target::new(&type_argument(specifier)?)?;
-                Ok(input.into_iter().filter(|entry| target.keeps(entry)).collect())
-            }
-            ("trace", [_, projection @ ..]) if projection.len() < 2 => {
-                for entry in &input {
-                    for projection in projection {
-                        self.expression(projection, Scope { this: Some(entry), ..scope })?;
-                    }
-                }
-                Ok(input)
-            }
-            (
-                "memberOf" | "subsumes" | "subsumedBy" | "htmlChecks" | "defineVariable" | "elementDefinition"
-                | "slice",
-                _,
-            ) => unsupported(format!("function {name}()")),
-            _ => {
+            ("sort", criteria) => self.sort(input, criteria, &call.descending, scope),
+            ("trace", [label, projection @ ..]) => self.trace(input, label, projection.first(), scope),
+            ("defineVariable", [label, value @ ..]) => self.define(input, label, value.first(), scope),
+            (_, arguments) => {
                 let mut values = Vec::with_capacity(arguments.len());
                 for argument in arguments {
-                    values.push(self.expression(argument, scope)?);
+                    values.push(self.scoped(argument, scope, Self::expression)?);
                 }
                 self.plain(input, name, values)
             }
         }
+    }
+
+    /// `trace(name, projection)`: the input goes on; what was seen is kept for who asked.
+    fn trace(&mut self, input: List<'r>, label: &'r Op, projection: Option<&'r Op>, scope: Scope<'_, 'r>) -> Found<'r> {
+        if !self.keeps_traces {
+            return Ok(input);
+        }
+        let label = self.scoped(label, scope, Self::expression)?;
+        let label = Self::text(label, "the name of a trace")?.unwrap_or_default();
+        let mut seen = List::new();
+        match projection {
+            None => {
+                self.spend(input.iter().map(|entry| 1 + weight(entry)).sum())?;
+                seen.extend(input.iter().cloned());
+            }
+            Some(projection) => {
+                for (index, entry) in input.iter().enumerate() {
+                    let inner = Scope { this: Some(entry), index, ..scope };
+                    seen.extend(self.scoped(projection, inner, Self::expression)?);
+                }
+            }
+        }
+        if self.traces.len() < MAX_TRACES {
+            self.traces.push((label, seen));
+        }
+        Ok(input)
+    }
+
+    /// `defineVariable(name, value)`: known to what follows in the same scope.
+    fn define(&mut self, input: List<'r>, label: &'r Op, value: Option<&'r Op>, scope: Scope<'_, 'r>) -> Found<'r> {
+        let label = self.scoped(label, scope, Self::expression)?;
+        let Some(label) = Self::text(label, "the name of a variable")? else {
+            return invalid("defineVariable() needs a name");
+        };
+        let is_taken = matches!(label.as_str(), "resource" | "rootResource" | "context" | "ucum" | "sct" | "loinc")
+            || self.environment.variables.iter().any(|(known, _)| *known == label)
+            || self.defined.iter().any(|(known, _)| *known == label);
+        if is_taken {
+            return invalid(format!("the variable %{label} exists already"));
+        }
+        let value = match value {
+            None => {
+                self.spend(input.iter().map(|entry| 1 + weight(entry)).sum())?;
+                input.clone()
+            }
+            Some(value) => {
+                let this = input.first();
+                let inner = Scope { this: if input.len() == 1 { this } else { scope.this }, ..scope };
+                self.scoped(value, inner, Self::expression)?
+            }
+        };
+        self.defined.push((label, value));
+        Ok(input)
     }
 
     /// Functions whose parameters are evaluated before they are called.
@@ -120,10 +119,6 @@ impl<'r> Run<'_, 'r> {
             return self.sets(input, name, other);
         }
         match (name, arguments.len()) {
-            ("empty", 0) => Ok(vec![boolean(input.is_empty())]),
-            ("exists", 0) => Ok(vec![boolean(!input.is_empty())]),
-            ("count", 0) => Ok(integer(i64::try_from(input.len()).ok())),
-            ("not", 0) => Ok(Self::truth(&input)?.map(|value| boolean(!value)).into_iter().collect()),
             ("allTrue" | "anyTrue" | "allFalse" | "anyFalse", 0) => {
                 let wanted = name.ends_with("True");
                 let mut matching = 0;
@@ -168,9 +163,6 @@ impl<'r> Run<'_, 'r> {
                     Entry::Type { namespace, name }
                 })
                 .collect()),
-            ("hasValue", 0) => {
-                Ok(vec![boolean(matches!(input.as_slice(), [entry] if Self::primitive(entry).is_some()))])
-            }
             ("getValue", 0) => match input.as_slice() {
                 [entry] => Ok(Self::primitive(entry).map(Entry::Value).into_iter().collect()),
                 _ => Ok(List::new()),
@@ -178,12 +170,12 @@ impl<'r> Run<'_, 'r> {
             ("extension" | "hasExtension", 1) => {
                 let url = Self::text(arguments.pop().unwrap_or_default(), "the URL of an extension")?;
                 let Some(url) = url else { return Ok(List::new()) };
-                let mut out = self.members(&input, "extension")?;
-                out.retain(|entry| matches!(entry, Entry::Part(item) if item.node().and_then(|node| node.text("url")) == Some(&url)));
+                let mut out = List::new();
+                for entry in &input {
+                    self.extensions(entry, &url, &mut out)?;
+                }
                 Ok(if name == "extension" { out } else { vec![boolean(!out.is_empty())] })
             }
-            ("resolve", 0) => Ok(input.iter().filter_map(|entry| self.resolve(entry)).collect()),
-            ("conformsTo", 1) => self.conforms(input, arguments.pop().unwrap_or_default()),
             ("now" | "today" | "timeOfDay", 0) => self.clock(name),
             _ if name.starts_with("to") && arguments.len() < 2 && name != "toChars" => {
                 let wanted = name.trim_start_matches("to");
@@ -215,11 +207,16 @@ impl<'r> Run<'_, 'r> {
                 let right = other.and_then(|entry| entry.system()?.quantity());
                 Ok(left.zip(right).map(|(left, right)| boolean(left.comparable(&right))).into_iter().collect())
             }
+            (
+                "resolve" | "memberOf" | "subsumes" | "subsumedBy" | "conformsTo" | "htmlChecks" | "checkModifiers"
+                | "elementDefinition" | "slice",
+                _,
+            ) => self.fhir(input, name, arguments),
             _ => self.text_function(input, name, arguments),
         }
     }
 
-    fn primitive(entry: &Entry<'r>) -> Option<System<'r>> {
+    pub(super) fn primitive(entry: &Entry<'r>) -> Option<System<'r>> {
         match entry {
             Entry::Part(item) if !matches!(definitions().get(item.type_id).kind, Kind::Primitive | Kind::System) => {
                 None
@@ -237,24 +234,14 @@ impl<'r> Run<'_, 'r> {
         }
     }
 
-    fn filter(&mut self, input: List<'r>, criteria: &Expression, scope: Scope<'_, 'r>) -> Found<'r> {
-        let mut out = List::new();
-        for (index, entry) in input.into_iter().enumerate() {
-            let verdict = self.expression(criteria, Scope { this: Some(&entry), index, ..scope })?;
-            if Self::truth(&verdict)? == Some(true) {
-                out.push(entry);
-            }
-        }
-        Ok(out)
-    }
-
-    fn repeat(&mut self, input: List<'r>, projection: &Expression, scope: Scope<'_, 'r>) -> Found<'r> {
+    fn repeat(&mut self, input: List<'r>, projection: &'r Op, scope: Scope<'_, 'r>) -> Found<'r> {
         let mut out = List::new();
         let mut queue = input;
         while !queue.is_empty() {
             let mut next = List::new();
             for (index, entry) in queue.iter().enumerate() {
-                for found in self.expression(projection, Scope { this: Some(entry), index, ..scope })? {
+                let inner = Scope { this: Some(entry), index, ..scope };
+                for found in self.scoped(projection, inner, Self::expression)? {
                     if !self.has(&out, &found)? {
                         out.push(found.clone());
                         next.push(found);
@@ -284,16 +271,13 @@ impl<'r> Run<'_, 'r> {
     }
 
     /// `sort()`, `sort(family, -given.first())`: a minus turns the order around.
-    fn sort(&mut self, input: List<'r>, criteria: &[Expression], scope: Scope<'_, 'r>) -> Found<'r> {
+    fn sort(&mut self, input: List<'r>, criteria: &'r [Op], descending: &[bool], scope: Scope<'_, 'r>) -> Found<'r> {
         let mut rows: Vec<(Vec<Option<Entry<'r>>>, Entry<'r>)> = Vec::with_capacity(input.len());
         for (index, entry) in input.into_iter().enumerate() {
             let mut keys = Vec::new();
             for criterion in criteria {
-                let inner = match criterion {
-                    Expression::Polarity { negative: true, operand } => operand,
-                    other => other,
-                };
-                let key = self.expression(inner, Scope { this: Some(&entry), index, ..scope })?;
+                let inner = Scope { this: Some(&entry), index, ..scope };
+                let key = self.scoped(criterion, inner, Self::expression)?;
                 keys.push(Self::single(key, "a sort key")?);
             }
             if criteria.is_empty() {
@@ -314,7 +298,7 @@ impl<'r> Run<'_, 'r> {
                     (Some(_), None) => return Ordering::Greater,
                     (None, None) => None,
                 };
-                let descends = matches!(criteria.get(place), Some(Expression::Polarity { negative: true, .. }));
+                let descends = descending.get(place) == Some(&true);
                 match order.unwrap_or(Ordering::Equal) {
                     Ordering::Equal => {}
                     order => return if descends { order.reverse() } else { order },
@@ -357,43 +341,6 @@ impl<'r> Run<'_, 'r> {
             }
         }
         if name == "intersect" { self.distinct(out) } else { Ok(out) }
-    }
-
-    /// What a reference points at: contained, in the same Bundle, or only its type.
-    fn resolve(&self, entry: &Entry<'r>) -> Option<Entry<'r>> {
-        let all = definitions();
-        let Entry::Part(item) = entry else { return None };
-        let node = item.node()?;
-        let reference = item.text().or_else(|| node.text("reference"));
-        let part = |node: &'r Node<'r>| Some(Entry::Part(Item::new(all.resource(node.text("resourceType")?)?, node)));
-        let root = self.root.node()?;
-        if let Some(id) = reference.and_then(|text| text.strip_prefix('#')) {
-            let contained = root.list("contained").iter().chain(self.focus.node()?.list("contained"));
-            return contained.into_iter().find(|inner| inner.text("id") == Some(id)).and_then(part);
-        }
-        if let Some(text) = reference {
-            let is_it = |candidate: &&Node<'r>| {
-                let url = candidate.text("fullUrl").unwrap_or_default();
-                url == text || url.strip_suffix(text).is_some_and(|base| base.ends_with('/'))
-            };
-            if let Some(found) = root.list("entry").iter().find(is_it) {
-                return found.get("resource").and_then(part);
-            }
-        }
-        let stated = || node.text("type").and_then(|name| all.resource(name));
-        let type_id = reference.and_then(target_type).or_else(stated)?;
-        Some(Entry::Part(Item { value: Value::Target, type_id, extra: None }))
-    }
-
-    fn conforms(&self, input: List<'r>, profile: List<'r>) -> Found<'r> {
-        let Some(url) = Self::text(profile, "a profile")? else { return Ok(List::new()) };
-        let Some(entry) = Self::single(input, "conformsTo()")? else { return Ok(List::new()) };
-        let all = definitions();
-        let named = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/").and_then(|name| all.type_id(name));
-        match (named, entry) {
-            (Some(id), Entry::Part(item)) => Ok(vec![boolean(all.is_a(item.type_id, id))]),
-            _ => unsupported(format!("conformsTo() with the profile {url:?}: only the types of R4 are known")),
-        }
     }
 
     /// The same moment throughout one evaluation, in UTC.

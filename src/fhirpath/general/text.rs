@@ -1,7 +1,7 @@
 //! The functions of N1 over strings. Positions count characters, not bytes.
 
-use super::pattern::Pattern;
-use super::{Entry, Found, List, Run, System, boolean, integer, invalid, string, unsupported};
+use super::pattern::regex;
+use super::{Entry, Found, List, MAX_TEXT, Run, System, boolean, integer, invalid, string, unsupported};
 use crate::fhirpath::FhirPathError;
 use crate::format::json::{self, Node};
 
@@ -65,13 +65,8 @@ impl<'r> Run<'_, 'r> {
             "endsWith" => return Ok(vec![boolean(text.ends_with(first))]),
             "contains" => return Ok(vec![boolean(text.contains(first))]),
             "matches" | "matchesFull" => {
-                let pattern = Pattern::new(first)?;
-                let found = if name == "matches" {
-                    pattern.find(&text, 0, &mut self.budget)?.is_some()
-                } else {
-                    pattern.covers(&text, &mut self.budget)?
-                };
-                return Ok(vec![boolean(found)]);
+                self.spend(100 + first.len() * 10 + text.len() / 8)?;
+                return Ok(vec![boolean(regex(first, second, name == "matchesFull")?.is_match(&text))]);
             }
             "split" => {
                 let pieces: Vec<&str> = if first.is_empty() { vec![&text] } else { text.split(first).collect() };
@@ -139,30 +134,50 @@ impl<'r> Run<'_, 'r> {
         if pattern.is_empty() {
             return Ok(text.to_owned());
         }
-        if with.contains('$') {
-            return unsupported("replaceMatches() with groups");
-        }
-        let pattern = Pattern::new(pattern)?;
-        let letters: Vec<char> = text.chars().collect();
+        self.spend(100 + pattern.len() * 10 + text.len() / 8)?;
+        let pattern = regex(pattern, "", false)?;
+        let with = with.replace("$$", "\u{0}").replace('$', "${").replace('\u{0}', "$$");
+        let with = close_groups(&with);
         let mut out = String::new();
         let mut from = 0;
-        while let Some((start, end)) = pattern.find_in(&letters, from, &mut self.budget)? {
-            out.extend(letters.get(from..start).unwrap_or_default());
-            out.push_str(with);
-            if end == start {
-                out.extend(letters.get(start));
-                from = start + 1;
-            } else {
-                from = end;
-            }
+        for found in pattern.captures_iter(text) {
+            let Some(whole) = found.get(0) else { continue };
+            out.push_str(text.get(from..whole.start()).unwrap_or_default());
+            found.expand(&with, &mut out);
+            from = whole.end();
             self.spend(1 + with.len() / 16)?;
-            if from > letters.len() {
-                return Ok(out);
+            if out.len() > MAX_TEXT {
+                return Err(FhirPathError::TooCostly);
             }
         }
-        out.extend(letters.get(from..).unwrap_or_default());
+        out.push_str(text.get(from..).unwrap_or_default());
         Ok(out)
     }
+}
+
+/// `${1` and `${name` as the pattern's groups: closed after their digits or letters.
+fn close_groups(with: &str) -> String {
+    let mut out = String::new();
+    let mut rest = with;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let after = after.strip_prefix('{').unwrap_or(after);
+        let is_number = after.starts_with(|first: char| first.is_ascii_digit());
+        let belongs =
+            |letter: char| letter.is_ascii_digit() || (!is_number && (letter.is_ascii_alphabetic() || letter == '_'));
+        let end = after.find(|letter| !belongs(letter)).unwrap_or(after.len());
+        let (name, tail) = after.split_at(end);
+        if name.is_empty() {
+            out.push_str("$$");
+        } else {
+            out.push_str("${");
+            out.push_str(name);
+            out.push('}');
+        }
+        rest = tail.strip_prefix('}').unwrap_or(tail);
+    }
+    out.push_str(rest);
+    out
 }
 
 fn recode(text: &str, encodes: bool, how: &str) -> Result<Option<String>, FhirPathError> {

@@ -3,15 +3,16 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 use bigdecimal::{BigDecimal, RoundingMode};
 
 use super::quantity::Quantity;
 use super::stamp::{Stamp, StampKind};
-use crate::fhirpath::{FhirPathError, Item};
+use crate::fhirpath::{FhirPathError, Item, Value};
 use crate::format::json::Node;
 use crate::r4;
-use crate::r4::{Kind, definitions};
+use crate::r4::{Kind, TypeId, definitions};
 
 /// A value of a system type.
 #[derive(Debug, Clone)]
@@ -177,7 +178,81 @@ impl<'r> System<'r> {
     }
 }
 
+/// How a type's JSON form becomes a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Quantity,
+    Decimal,
+    Date,
+    DateTime,
+    Time,
+    Plain,
+    /// An object.
+    Other,
+}
+
+fn class(id: TypeId) -> Class {
+    static CLASSES: OnceLock<Vec<Class>> = OnceLock::new();
+    let classes = CLASSES.get_or_init(|| {
+        let all = definitions();
+        let quantity = all.type_id("Quantity");
+        let of = |id: TypeId| {
+            let definition = all.get(id);
+            match (definition.kind, definition.name.as_str()) {
+                (Kind::Complex, _) if quantity.is_some_and(|quantity| all.is_a(id, quantity)) => Class::Quantity,
+                (Kind::Primitive | Kind::System, name) => match name {
+                    "decimal" => Class::Decimal,
+                    "date" => Class::Date,
+                    "dateTime" | "instant" => Class::DateTime,
+                    "time" => Class::Time,
+                    _ => Class::Plain,
+                },
+                _ => Class::Other,
+            }
+        };
+        (0..all.len()).filter_map(|place| u16::try_from(place).ok()).map(|place| of(TypeId(place))).collect()
+    });
+    classes.get(usize::from(id.0)).copied().unwrap_or(Class::Other)
+}
+
+/// The type `id`.
+pub(super) fn id_type() -> TypeId {
+    static TYPE: OnceLock<TypeId> = OnceLock::new();
+    *TYPE.get_or_init(|| definitions().type_id("id").unwrap_or(TypeId(0)))
+}
+
 impl<'r> Entry<'r> {
+    /// Its text without a copy, for strings that mean nothing but their letters.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Value(System::String(text)) => Some(text),
+            Self::Part(item) if class(item.type_id) == Class::Plain => item.text(),
+            _ => None,
+        }
+    }
+
+    /// Its truth, for booleans.
+    pub(super) fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Value(System::Boolean(value)) => Some(*value),
+            Self::Part(item) => item.boolean(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a primitive that has only extensions.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Part(item) if matches!(item.value, Value::Node(Node::Null)))
+    }
+
+    /// The same, with texts lent.
+    pub(super) fn borrowed(&'r self) -> Entry<'r> {
+        match self {
+            Self::Value(System::String(text)) => Entry::Value(System::String(Cow::Borrowed(text))),
+            other => other.clone(),
+        }
+    }
+
     /// The value; for parts, that of a primitive or of a Quantity. `None` for everything else.
     pub fn system(&self) -> Option<System<'r>> {
         let item = match self {
@@ -185,35 +260,31 @@ impl<'r> Entry<'r> {
             Self::Type { .. } => return None,
             Self::Part(item) => item,
         };
-        let all = definitions();
-        let definition = all.get(item.type_id);
-        let name = definition.name.as_str();
         let node = item.node()?;
-        if matches!(definition.kind, Kind::Complex) {
-            let is_quantity = all.type_id("Quantity").is_some_and(|id| all.is_a(item.type_id, id));
-            if !is_quantity || node.get("comparator").is_some() {
-                return None;
-            }
-            let Some(Node::Number(digits)) = node.get("value") else { return None };
-            let unit = node.text("code").or_else(|| node.text("unit")).unwrap_or("1");
-            let value = r4::decimal::parse(digits)?;
-            return Some(System::Quantity(Quantity { value, unit: unit.to_owned() }));
-        }
-        if !matches!(definition.kind, Kind::Primitive | Kind::System) {
-            return None;
-        }
-        match node {
-            Node::Bool(value) => Some(System::Boolean(*value)),
-            Node::Number(digits) if name == "decimal" => r4::decimal::parse(digits).map(System::Decimal),
-            Node::Number(digits) => digits.parse().ok().map(System::Integer),
-            Node::String(text) => Some(match name {
-                "date" => Stamp::date(text).map_or(System::String(text.as_ref().into()), System::Stamp),
-                "dateTime" | "instant" => {
-                    Stamp::date_time(text).map_or(System::String(text.as_ref().into()), System::Stamp)
+        let class = class(item.type_id);
+        match (class, node) {
+            (Class::Other, _) => None,
+            (Class::Quantity, _) => {
+                if node.get("comparator").is_some() {
+                    return None;
                 }
-                "time" => Stamp::time(text).map_or(System::String(text.as_ref().into()), System::Stamp),
-                _ => System::String(text.as_ref().into()),
-            }),
+                let Some(Node::Number(digits)) = node.get("value") else { return None };
+                let unit = node.text("code").or_else(|| node.text("unit")).unwrap_or("1");
+                let value = r4::decimal::parse(digits)?;
+                Some(System::Quantity(Quantity { value, unit: unit.to_owned() }))
+            }
+            (_, Node::Bool(value)) => Some(System::Boolean(*value)),
+            (Class::Decimal, Node::Number(digits)) => r4::decimal::parse(digits).map(System::Decimal),
+            (_, Node::Number(digits)) => digits.parse().ok().map(System::Integer),
+            (_, Node::String(text)) => {
+                let stamp = match class {
+                    Class::Date => Stamp::date(text),
+                    Class::DateTime => Stamp::date_time(text),
+                    Class::Time => Stamp::time(text),
+                    _ => None,
+                };
+                Some(stamp.map_or(System::String(text.as_ref().into()), System::Stamp))
+            }
             _ => None,
         }
     }
