@@ -14,7 +14,7 @@
 mod check;
 mod fhir;
 mod functions;
-pub(crate) mod pattern;
+pub mod pattern;
 mod plan;
 mod quantity;
 mod stamp;

@@ -8,15 +8,22 @@ use crate::fhirpath::FhirPathError;
 
 /// A pattern that has to match a whole text.
 #[derive(Debug)]
-pub(crate) struct Pattern(Regex);
+pub struct Pattern(Regex);
 
 impl Pattern {
-    pub(crate) fn new(text: &str) -> Result<Self, FhirPathError> {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is no regular expression, too large, or cannot be matched in linear time.
+    pub fn new(text: &str) -> Result<Self, FhirPathError> {
         regex(text, "", true).map(Self)
     }
 
     /// Whether the pattern matches the whole text, paid for from a budget of steps.
-    pub(crate) fn covers(&self, text: &str, budget: &mut usize) -> Result<bool, FhirPathError> {
+    ///
+    /// # Errors
+    /// [`FhirPathError::TooCostly`] when the budget is spent.
+    pub fn covers(&self, text: &str, budget: &mut usize) -> Result<bool, FhirPathError> {
         *budget = budget.checked_sub(1 + text.len() / 8).ok_or(FhirPathError::TooCostly)?;
         Ok(self.0.is_match(text))
     }
