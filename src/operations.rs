@@ -7,6 +7,7 @@
 mod call;
 pub mod demo;
 mod document;
+mod everything;
 pub mod ingest;
 mod inputs;
 mod table;

@@ -26,6 +26,7 @@
 mod cache;
 pub mod connection;
 mod content;
+mod gather;
 mod history;
 mod import;
 mod index;
@@ -43,6 +44,7 @@ use bytes::Bytes;
 
 pub use connection::Database;
 pub use content::Content;
+pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{CitizenRow, EntryRow, NotebookRows};

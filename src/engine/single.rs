@@ -44,6 +44,19 @@ impl Engine {
         read_answer(type_name, number, id, version, &conditions)
     }
 
+    /// The current version of a resource, on a thread that may block.
+    ///
+    /// # Errors
+    /// 404 unknown, 410 deleted.
+    pub fn read_blocking(&self, type_name: &str, id: &str) -> Result<Version, Rejection> {
+        let found = self.store.current(type_number(type_name)?, id)?;
+        match found {
+            Some(version) if version.is_deleted() => Err(Rejection::gone(type_name, id)),
+            Some(version) => Ok(version),
+            None => Err(Rejection::not_found(type_name, id)),
+        }
+    }
+
     /// `GET [base]/Type/id/_history/version`
     ///
     /// # Errors

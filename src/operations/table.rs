@@ -17,7 +17,7 @@ use crate::r4::canonical::{Canonicals, Definition, standard};
 use crate::r4::definitions;
 
 /// The rooms with operations, in the order of the documentation.
-const ROOMS: &[&[Operation]] = &[super::document::OPERATIONS];
+const ROOMS: &[&[Operation]] = &[super::document::OPERATIONS, super::everything::OPERATIONS];
 
 /// OperationDefinitions of our own, by the end of their canonical URL.
 const OWN: &[&str] = &[include_str!("definitions/Bundle-ingest-document.json")];

@@ -10,11 +10,12 @@ use tokio::sync::oneshot;
 
 use super::cache::VersionCache;
 use super::connection::{Connection, Database, Role, Statement};
+use super::gather::{self, Gathering};
 use super::history::{self, Change, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
 use super::record::VersionRecord;
 use super::reindex;
-use super::search::{self, SearchPage};
+use super::search::{self, Found, SearchPage};
 use super::write::WriteTransaction;
 use super::writer::{Job, Writer};
 use super::{STATE_REFERENCED, StoreError, StoreOptions, Version};
@@ -171,6 +172,22 @@ impl Store {
     /// What the database says, or that the position is not one of ours.
     pub fn search(&self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
         search::page(&mut *self.reader()?, query, count, with_total, &self.extract_options())
+    }
+
+    /// Gathers resources with what they refer to. Blocks.
+    ///
+    /// # Errors
+    /// What the database says, or that the position is not one of ours.
+    pub fn gather(&self, gathering: &Gathering<'_>) -> Result<SearchPage, StoreError> {
+        gather::gather(&mut *self.reader()?, gathering, &self.extract_options())
+    }
+
+    /// Live resources of a type by their ids, in no order. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn by_ids(&self, type_number: u8, ids: &[String]) -> Result<Vec<Found>, StoreError> {
+        gather::by_ids(&mut *self.reader()?, type_number, ids)
     }
 
     /// The citizen with a Patient id. Blocks.

@@ -6,6 +6,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement};
+use super::gather::by_ids;
 use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
 use super::sort::rows;
@@ -16,7 +17,7 @@ use crate::search::extract::{ExtractOptions, extract};
 use crate::search::query::{Condition, Include, Query};
 
 /// Most resources that includes may add to a page.
-const MOST_INCLUDED: usize = 1000;
+pub(super) const MOST_INCLUDED: usize = 1000;
 /// Rows that a probe for the leader counts.
 const PROBED: i64 = 2000;
 
@@ -79,7 +80,7 @@ struct Count {
 }
 
 impl Record {
-    fn found(self) -> Found {
+    pub(super) fn found(self) -> Found {
         Found { type_number: type_of_key(self.key), id: self.id, version: self.version.into(), key: self.key }
     }
 }
@@ -351,12 +352,7 @@ fn targets(
     let mut all = Vec::new();
     for (type_number, ids) in wanted {
         let ids: Vec<String> = ids.into_iter().collect();
-        for chunk in ids.chunks(256) {
-            let mut statement = Statement::new("SELECT ");
-            statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.type = ").bind(i64::from(type_number));
-            statement.sql(" AND r.id IN ").bind_list(chunk.iter().map(String::as_str)).uncached();
-            all.extend(connection.load::<Record>(&statement)?.into_iter().map(Record::found));
-        }
+        all.extend(by_ids(connection, type_number, &ids)?);
     }
     Ok(all)
 }

@@ -14,6 +14,7 @@ mod conditional_update;
 mod create;
 mod delete;
 mod discharge;
+mod everything;
 mod headers;
 mod history;
 mod metadata;
