@@ -12,5 +12,6 @@ pub mod operations;
 pub mod r4;
 pub mod search;
 pub mod store;
+pub mod terminology;
 pub mod validation;
 pub mod xml;

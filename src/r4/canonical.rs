@@ -23,6 +23,12 @@ pub trait Canonicals: Send + Sync + Debug {
     /// URL and business version of everything of this resource type, in no order.
     fn list(&self, resource_type: &str) -> Vec<(String, Option<String>)>;
 
+    /// URL of the definition of this resource type that has an identifier (`urn:oid:…`).
+    fn by_identifier(&self, resource_type: &str, value: &str) -> Option<String> {
+        let _ = (resource_type, value);
+        None
+    }
+
     /// A number that is another one as soon as anything found here may have changed. Who keeps what was
     /// made from definitions reads it *before* looking them up and keeps it with the result.
     fn generation(&self) -> u64 {
@@ -54,6 +60,10 @@ impl Canonicals for Layers {
         self.0.iter().flat_map(|source| source.list(resource_type)).collect()
     }
 
+    fn by_identifier(&self, resource_type: &str, value: &str) -> Option<String> {
+        self.0.iter().find_map(|source| source.by_identifier(resource_type, value))
+    }
+
     fn generation(&self) -> u64 {
         self.0.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
@@ -65,6 +75,8 @@ pub struct Standard {
     sections: Vec<Vec<u8>>,
     /// Resource type → URL → where its line is, and the definition once it was read.
     lines: BTreeMap<String, BTreeMap<String, Line>>,
+    /// Identifier of a code system → its URL.
+    code_systems: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -93,6 +105,7 @@ impl Standard {
     fn load() -> Result<Self, pack::PackError> {
         let mut sections = Vec::new();
         let mut lines: BTreeMap<String, BTreeMap<String, Line>> = BTreeMap::new();
+        let mut code_systems = BTreeMap::new();
         for (section, name) in [Section::Search, Section::Terminology, Section::Profiles].into_iter().enumerate() {
             let text = pack::section(name)?;
             let mut start = 0;
@@ -101,6 +114,10 @@ impl Standard {
                 let node = json::parse(line).map_err(|error| pack::PackError(error.to_string()))?;
                 if let (Some(resource_type), Some(url)) = (node.text("resourceType"), node.text("url")) {
                     let version = node.text("version").map(str::to_owned);
+                    if resource_type == "CodeSystem" {
+                        let identifiers = node.list("identifier").iter().filter_map(|one| one.text("value"));
+                        code_systems.extend(identifiers.map(|value| (value.to_owned(), url.to_owned())));
+                    }
                     let place = Line { section, start, end, version, read: OnceLock::new() };
                     lines.entry(resource_type.to_owned()).or_default().insert(url.to_owned(), place);
                 }
@@ -108,7 +125,7 @@ impl Standard {
             }
             sections.push(text);
         }
-        Ok(Self { sections, lines })
+        Ok(Self { sections, lines, code_systems })
     }
 
     fn line(&self, resource_type: &str, url: &str) -> Option<&Line> {
@@ -133,6 +150,10 @@ impl Canonicals for Standard {
     fn list(&self, resource_type: &str) -> Vec<(String, Option<String>)> {
         let known = self.lines.get(resource_type).into_iter().flatten();
         known.map(|(url, line)| (url.clone(), line.version.clone())).collect()
+    }
+
+    fn by_identifier(&self, resource_type: &str, value: &str) -> Option<String> {
+        (resource_type == "CodeSystem").then(|| self.code_systems.get(value).cloned()).flatten()
     }
 }
 
