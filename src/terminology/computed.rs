@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::concept::{CodeSystem, Concept, Content, Header, Hierarchy, Selection, Unavailable};
 use crate::format::json::Node;
+use crate::r4::ucum;
 
 /// Media types (BCP 13).
 pub(super) const MEDIA_TYPES: &str = "urn:ietf:bcp:13";
@@ -16,6 +17,8 @@ pub(super) const LANGUAGES: &str = "urn:ietf:bcp:47";
 pub(super) const URIS: &str = "urn:ietf:rfc:3986";
 /// Countries (ISO 3166-1).
 pub(super) const COUNTRIES: &str = "urn:iso:std:iso:3166";
+/// Units.
+pub(super) const UNITS: &str = "http://unitsofmeasure.org";
 /// Currencies (ISO 4217).
 pub(super) const CURRENCIES: &str = "urn:iso:std:iso:4217";
 /// The value set of the standard that lists the two-letter codes of [`COUNTRIES`].
@@ -45,6 +48,7 @@ pub(super) fn computed_system(url: &str, countries: Option<&Node<'_>>) -> Option
         MEDIA_TYPES => ("Media types (BCP 13)", |_, code| right_if(is_media_type(code)), false),
         LANGUAGES => ("Languages (BCP 47)", |_, code| right_if(is_language_tag(code)), false),
         URIS => ("URIs (RFC 3986)", |_, code| right_if(is_uri(code)), true),
+        UNITS => ("Units (UCUM)", |_, code| right_if(ucum::check(code).is_ok()), true),
         COUNTRIES => ("Countries (ISO 3166-1)", |system, code| system.country(code), true),
         CURRENCIES => ("Currencies (ISO 4217)", |_, code| possible_if(is_letters(code, 3)), true),
         _ => return None,

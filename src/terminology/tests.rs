@@ -124,6 +124,9 @@ fn systems_with_a_grammar_are_asked() {
     assert_eq!(terminology.validate_code(mime, &coding(None, "jpeg"), &[]).verdict, Verdict::Invalid);
     let languages = "http://hl7.org/fhir/ValueSet/all-languages";
     assert!(terminology.validate_code(languages, &coding(None, "ja-JP"), &[]).is_valid());
+    let units = "http://hl7.org/fhir/ValueSet/ucum-units";
+    assert!(terminology.validate_code(units, &coding(None, "mm[Hg]"), &[]).is_valid());
+    assert_eq!(terminology.validate_code(units, &coding(None, "mmHgg"), &[]).verdict, Verdict::Invalid);
     let countries = "http://hl7.org/fhir/ValueSet/iso3166-1-2";
     assert!(terminology.validate_code(countries, &coding(None, "JP"), &[]).is_valid());
     let country = terminology.validate_coding(&coding(Some("urn:iso:std:iso:3166"), "JP"), &[]);
