@@ -24,6 +24,7 @@
 //! log has no holes that fill later.
 
 mod cache;
+mod canonical;
 pub mod connection;
 mod content;
 mod gather;
@@ -42,6 +43,7 @@ mod writer;
 
 use bytes::Bytes;
 
+pub use canonical::StoredDefinitions;
 pub use connection::Database;
 pub use content::Content;
 pub use gather::{Gathering, Wanted};

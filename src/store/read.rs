@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use tokio::sync::oneshot;
 
 use super::cache::VersionCache;
+use super::canonical::DefinitionClock;
 use super::connection::{Connection, Database, Role, Statement};
 use super::gather::{self, Gathering};
 use super::history::{self, Change, HistoryQuery};
@@ -48,6 +49,7 @@ pub struct Store {
     readers: Pool<Connections>,
     writer: Writer,
     cache: Arc<VersionCache>,
+    clock: Arc<DefinitionClock>,
     options: Arc<StoreOptions>,
     /// Held for the life of the store: a SQLite database has one owner.
     _owner: Option<Arc<File>>,
@@ -79,7 +81,8 @@ impl Store {
         reindex::check(&mut connection, &options)?;
         drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
-        let writer = Writer::start(&options, Arc::clone(&cache))?;
+        let clock = Arc::new(DefinitionClock::default());
+        let writer = Writer::start(&options, Arc::clone(&cache), Arc::clone(&clock))?;
         let readers = Pool::builder()
             .max_size(options.readers.max(1))
             .min_idle(Some(1))
@@ -87,7 +90,7 @@ impl Store {
             .connection_timeout(std::time::Duration::from_secs(10))
             .build(Connections(options.database.clone()))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers, writer, cache, options: Arc::new(options), _owner: owner })
+        Ok(Self { readers, writer, cache, clock, options: Arc::new(options), _owner: owner })
     }
 
     /// Brings the schema up to date without serving; answers the names of the migrations that ran.
@@ -103,6 +106,10 @@ impl Store {
     #[must_use]
     pub fn options(&self) -> &StoreOptions {
         &self.options
+    }
+
+    pub(super) fn definition_clock(&self) -> &DefinitionClock {
+        &self.clock
     }
 
     /// How index values are taken from resources.

@@ -11,6 +11,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 
 use super::cache::VersionCache;
+use super::canonical::DefinitionClock;
 use super::connection::{Connection, Role, Statement};
 use super::write::{FastMap, Memory, WriteTransaction};
 use super::{StoreError, StoreOptions};
@@ -34,13 +35,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(options: &StoreOptions, cache: Arc<VersionCache>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        options: &StoreOptions,
+        cache: Arc<VersionCache>,
+        clock: Arc<DefinitionClock>,
+    ) -> Result<Self, StoreError> {
         let connection = Connection::open(&options.database, Role::Writer)?;
         let (jobs, queue) = sync_channel(QUEUE);
         let options = options.clone();
         std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || WriterThread { connection: Some(connection), memory: None, options, cache }.serve(&queue))
+            .spawn(move || {
+                WriterThread { connection: Some(connection), memory: None, options, cache, clock }.serve(&queue)
+            })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { jobs })
     }
@@ -64,6 +71,7 @@ struct WriterThread {
     memory: Option<Memory>,
     options: StoreOptions,
     cache: Arc<VersionCache>,
+    clock: Arc<DefinitionClock>,
 }
 
 #[derive(QueryableByName)]
@@ -144,6 +152,7 @@ impl WriterThread {
         for (type_number, id) in &invalidated {
             self.cache.invalidate(*type_number, id);
         }
+        self.clock.note(&invalidated);
         Ok(())
     }
 }
