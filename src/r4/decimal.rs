@@ -38,21 +38,51 @@ pub fn sortable(text: &str) -> Option<Vec<u8>> {
 /// (FHIR R4 search.html#number). The answer is `(low, high, exact)`.
 #[must_use]
 pub fn precision_range(text: &str) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let (low, high) = precision_bounds(text)?;
+    Some((encode_decimal(&low), encode_decimal(&high), sortable(text)?))
+}
+
+/// The ends of [`precision_range`] as numbers.
+#[must_use]
+pub fn precision_bounds(text: &str) -> Option<(BigDecimal, BigDecimal)> {
     let (units, scale) = parse(text)?.into_bigint_and_exponent();
     let tenths = units * 10;
-    let low = BigDecimal::new(&tenths - 5, scale + 1);
-    let high = BigDecimal::new(tenths + 5, scale + 1);
-    Some((encode_decimal(&low), encode_decimal(&high), sortable(text)?))
+    Some((BigDecimal::new(&tenths - 5, scale + 1), BigDecimal::new(tenths + 5, scale + 1)))
 }
 
 /// The range of `ap`: the value less and plus 10 % (FHIR R4 search.html#prefix), both ends
 /// inclusive and [`sortable`].
 #[must_use]
 pub fn approximate_range(text: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (low, high) = approximate_bounds(text)?;
+    Some((encode_decimal(&low), encode_decimal(&high)))
+}
+
+/// The ends of [`approximate_range`] as numbers.
+#[must_use]
+pub fn approximate_bounds(text: &str) -> Option<(BigDecimal, BigDecimal)> {
     let (units, scale) = parse(text)?.into_bigint_and_exponent();
-    let nearer = encode_decimal(&BigDecimal::new(&units * 9, scale + 1));
-    let farther = encode_decimal(&BigDecimal::new(units * 11, scale + 1));
+    let (nearer, farther) = (BigDecimal::new(&units * 9, scale + 1), BigDecimal::new(units * 11, scale + 1));
     Some(if nearer <= farther { (nearer, farther) } else { (farther, nearer) })
+}
+
+/// What sorts right before a [`sortable`] number, and after every smaller one: the end of an open range.
+#[must_use]
+pub fn just_below(number: &[u8]) -> Vec<u8> {
+    let mut bytes = number.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last = last.saturating_sub(1);
+    }
+    bytes.push(0xff);
+    bytes
+}
+
+/// What sorts right after a [`sortable`] number, and before every larger one.
+#[must_use]
+pub fn just_above(number: &[u8]) -> Vec<u8> {
+    let mut bytes = number.to_vec();
+    bytes.push(0);
+    bytes
 }
 
 /// The number itself, for arithmetic; `None` as in [`sortable`].
@@ -179,6 +209,14 @@ mod tests {
         fn byte_order_is_numeric_order(left in number(), right in number()) {
             let values: (BigDecimal, BigDecimal) = (left.parse().unwrap(), right.parse().unwrap());
             prop_assert_eq!(sortable(&left).unwrap().cmp(&sortable(&right).unwrap()), values.0.cmp(&values.1));
+        }
+
+        #[test]
+        fn nothing_lies_between_a_number_and_its_neighbours(left in number(), right in number()) {
+            let (left, right) = (sortable(&left).unwrap(), sortable(&right).unwrap());
+            prop_assert!(just_below(&left) < left && left < just_above(&left));
+            prop_assert_eq!(right < left, right < just_below(&left));
+            prop_assert_eq!(right > left, right > just_above(&left));
         }
 
         #[test]

@@ -14,9 +14,9 @@ use crate::r4::{TypeId, definitions};
 
 use super::fold::key_form;
 use super::registry::{Parameter, registry};
-use super::rows::{IndexRows, ReferenceRow, TokenRow, UriRow};
+use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form};
 use super::shape::Shape;
-use super::values::{self, quantities, span, strings, tokens};
+use super::values::{self, Measured, quantities, span, strings, tokens};
 
 /// What extraction needs to know besides the resource.
 #[derive(Debug, Clone, Copy)]
@@ -72,20 +72,30 @@ fn single(parameter: &Parameter, item: &Item<'_>, options: &ExtractOptions, rows
     match parameter.kind {
         ParameterKind::Token => {
             tokens(item, &mut |code, system| rows.tokens.push(TokenRow { parameter: number, code, system }));
+            let other = second_form(number);
+            values::identifier_types(item, &mut |code, system| {
+                rows.tokens.push(TokenRow { parameter: other, code, system });
+            });
+            values::token_texts(item, &mut |folded, exact| {
+                rows.strings.push(StringRow { parameter: other, folded, exact });
+            });
         }
         ParameterKind::String => strings(item, &mut |folded, exact| {
-            rows.strings.push(super::rows::StringRow { parameter: number, folded, exact });
+            rows.strings.push(StringRow { parameter: number, folded, exact });
         }),
         ParameterKind::Date => {
             if let Some((low, high)) = span(item, options.default_offset_seconds) {
                 rows.dates.push(super::rows::DateRow { parameter: number, low, high });
             }
         }
-        ParameterKind::Number => values::numbers(item, &mut |value| {
-            rows.numbers.push(super::rows::NumberRow { parameter: number, value });
-        }),
-        ParameterKind::Quantity => quantities(item, &mut |code, system, low, high| {
-            rows.quantities.push(super::rows::QuantityRow { parameter: number, code, system, low, high });
+        ParameterKind::Number => rows.numbers.extend(values::numbers(item).map(|(low, high)| super::rows::NumberRow {
+            parameter: number,
+            low,
+            high,
+        })),
+        ParameterKind::Quantity => quantities(item, &mut |Measured { code, system, low, high, is_canonical }| {
+            let parameter = if is_canonical { second_form(number) } else { number };
+            rows.quantities.push(super::rows::QuantityRow { parameter, code, system, low, high });
         }),
         ParameterKind::Reference => reference(parameter, item, rows),
         ParameterKind::Uri => {
@@ -149,7 +159,11 @@ fn uri_row(parameter: i32, text: &str, is_canonical: bool) -> UriRow {
 }
 
 fn composite(parameter: &Parameter, focus: Item<'_>, root: Item<'_>, options: &ExtractOptions, rows: &mut IndexRows) {
-    let [first, second] = parameter.components.as_slice() else { return };
+    let (first, second, third) = match parameter.components.as_slice() {
+        [first, second] => (first, second, None),
+        [first, second, third] => (first, second, Some(third)),
+        _ => return,
+    };
     let mut codes: Vec<(String, String)> = Vec::new();
     for item in select(&first.by_type, focus, root) {
         tokens(&item, &mut |code, system| codes.push((code, system)));
@@ -161,9 +175,21 @@ fn composite(parameter: &Parameter, focus: Item<'_>, root: Item<'_>, options: &E
     for item in select(&second.by_type, focus, root) {
         second_values(second.kind, &item, options, &mut seconds);
     }
+    if let Some(third) = third {
+        let thirds: Vec<Vec<u8>> = select(&third.by_type, focus, root)
+            .iter()
+            .filter_map(|item| values::numbers(item))
+            .map(|ends| ends.0)
+            .collect();
+        let both = seconds.into_iter().flat_map(|second| {
+            thirds.iter().map(move |high| Second { low: second.low.clone(), high: high.clone(), ..Second::default() })
+        });
+        seconds = both.take(MAX_COMPOSITE).collect();
+    }
+    let number = parameter.number;
     let pairs = codes.iter().flat_map(|code| seconds.iter().map(move |second| (code, second)));
     rows.composites.extend(pairs.take(MAX_COMPOSITE).map(|((code, system), second)| super::rows::CompositeRow {
-        parameter: parameter.number,
+        parameter: if second.is_canonical { second_form(number) } else { number },
         code: code.clone(),
         system: system.clone(),
         text: second.text.clone(),
@@ -186,6 +212,7 @@ struct Second {
     text_system: String,
     low: Vec<u8>,
     high: Vec<u8>,
+    is_canonical: bool,
 }
 
 fn second_values(kind: ParameterKind, item: &Item<'_>, options: &ExtractOptions, out: &mut Vec<Second>) {
@@ -201,11 +228,11 @@ fn second_values(kind: ParameterKind, item: &Item<'_>, options: &ExtractOptions,
             high: sortable_micros(high),
             ..Second::default()
         })),
-        ParameterKind::Number => values::numbers(item, &mut |value| {
-            out.push(Second { low: value.clone(), high: value, ..Second::default() });
-        }),
-        ParameterKind::Quantity => quantities(item, &mut |text, text_system, low, high| {
-            out.push(Second { text, text_system, low, high });
+        ParameterKind::Number => {
+            out.extend(values::numbers(item).map(|(low, high)| Second { low, high, ..Second::default() }));
+        }
+        ParameterKind::Quantity => quantities(item, &mut |Measured { code, system, low, high, is_canonical }| {
+            out.push(Second { text: code, text_system: system, low, high, is_canonical });
         }),
         ParameterKind::Reference | ParameterKind::Uri => {
             let text = item.text().or_else(|| item.node().and_then(|node| node.text("reference")));

@@ -22,6 +22,8 @@ use crate::r4::{datetime, definitions};
 
 use super::query::{Condition, DateTest, Prefix, Query, Summary, Test, Total};
 use super::registry::{IDENTIFIER, Parameter, registry};
+use super::rows::second_form;
+use super::shape::Forms;
 
 /// What parsing needs to know besides the pairs.
 #[derive(Debug, Clone, Copy)]
@@ -248,6 +250,15 @@ impl Parser<'_> {
                 negated = modifier.is_some();
                 self.each(|value| self.token(parameter.forms, value)).map(Test::Token)
             }
+            (ParameterKind::Token, Some("text")) if parameter.forms.coding || parameter.forms.identifier => {
+                number = second_form(number);
+                let tests = self.each(|value| Ok(value::string(value, None)))?;
+                Ok(Test::String(tests.into_iter().flatten().collect()))
+            }
+            (ParameterKind::Token, Some("of-type")) if parameter.forms.identifier && !parameter.is_derived => {
+                number = second_form(number);
+                self.each(|value| self.of_type(value)).map(Test::Token)
+            }
             (ParameterKind::String, None | Some("exact" | "contains")) => {
                 let tests = self.each(|value| Ok(value::string(value, modifier)))?;
                 Ok(Test::String(tests.into_iter().flatten().collect()))
@@ -341,7 +352,12 @@ impl Parser<'_> {
     fn unknown_modifier<T>(&self, parameter: &Parameter, modifier: &str) -> Parsed<T> {
         let mut supported = vec!["missing".to_owned()];
         match parameter.kind {
-            ParameterKind::Token => supported.push("not".to_owned()),
+            ParameterKind::Token => {
+                supported.push("not".to_owned());
+                let Forms { coding, identifier, .. } = parameter.forms;
+                supported.extend((coding || identifier).then(|| "text".to_owned()));
+                supported.extend(identifier.then(|| "of-type".to_owned()));
+            }
             ParameterKind::String => supported.extend(["exact".to_owned(), "contains".to_owned()]),
             ParameterKind::Uri => supported.push("below".to_owned()),
             ParameterKind::Reference => {

@@ -206,6 +206,8 @@ pub struct QuantityTest {
     pub code: Option<String>,
     /// `None`: any system.
     pub system: Option<String>,
+    /// Whether number and code are in base units, and compared with values in base units.
+    pub is_canonical: bool,
 }
 
 /// What a reference points at.
@@ -251,6 +253,8 @@ pub enum CompositeSecond {
     Date(DateTest),
     Number(NumberTest),
     Quantity(QuantityTest),
+    /// Two numbers, each with a column of its own.
+    Numbers(NumberTest, NumberTest),
 }
 
 /// One `_sort` key.

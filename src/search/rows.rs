@@ -1,7 +1,16 @@
 //! The index values of one resource, one list a kind; `store` writes them as they are.
 //!
 //! `parameter` is the number of a (resource type, search parameter) pair:
-//! `resource_number << 8 | place of the code among the type's sorted codes`.
+//! `resource_number << 8 | place of the code among the type's sorted codes`. Less than zero, it is the
+//! second form of a parameter's values ([`second_form`]).
+
+/// The number of the second form of a parameter's values. In each table it is another one: of tokens the
+/// identifiers with their type, of strings the texts of tokens, of quantities (alone and in
+/// composites) the values in base units.
+#[must_use]
+pub const fn second_form(parameter: i32) -> i32 {
+    -parameter
+}
 
 /// All index values of one resource. Each list is sorted and without duplicates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,13 +60,15 @@ pub struct DateRow {
     pub high: i64,
 }
 
-/// A decimal in order-preserving bytes (`r4::decimal::sortable`).
+/// A decimal or a range of them, in order-preserving bytes (`r4::decimal::sortable`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumberRow {
     /// Parameter number.
     pub parameter: i32,
-    /// The value.
-    pub value: Vec<u8>,
+    /// Lower end.
+    pub low: Vec<u8>,
+    /// Upper end; equals `low` for a plain number.
+    pub high: Vec<u8>,
 }
 
 /// A quantity or range; ends as order-preserving bytes.
@@ -97,7 +108,7 @@ pub struct UriRow {
     pub version: String,
 }
 
-/// Two values of one element that must match together. The token component comes first whatever
+/// Two values of one element that must match together, or three of which two are numbers. The token component comes first whatever
 /// its place in the definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CompositeRow {
@@ -114,6 +125,6 @@ pub struct CompositeRow {
     /// Second component: lower end as sortable bytes (decimals, or µs as 8 big-endian bytes with
     /// the sign bit flipped); empty when it has none.
     pub low: Vec<u8>,
-    /// Second component: upper end.
+    /// Second component: upper end; of two numbers the second.
     pub high: Vec<u8>,
 }

@@ -25,6 +25,7 @@ pub enum Shape {
     Quantity,
     Money,
     Range,
+    SampledData,
     Period,
     Timing,
     Reference,
@@ -65,6 +66,7 @@ fn shape(id: TypeId) -> Shape {
         "Address" => Shape::Address,
         "Money" => Shape::Money,
         "Range" => Shape::Range,
+        "SampledData" => Shape::SampledData,
         "Period" => Shape::Period,
         "Timing" => Shape::Timing,
         "Reference" => Shape::Reference,
@@ -95,6 +97,10 @@ pub struct Forms {
     pub reference: bool,
     /// Canonicals, which can have a version.
     pub canonical: bool,
+    /// Identifiers, which can have a type.
+    pub identifier: bool,
+    /// Codings, which can have a text.
+    pub coding: bool,
 }
 
 impl Forms {
@@ -109,6 +115,8 @@ impl Forms {
             boolean_only: false,
             reference: true,
             canonical: true,
+            identifier: true,
+            coding: true,
         };
         let Some(types) = types else { return any };
         let mut forms = Self { boolean_only: !types.is_empty(), ..Self::default() };
@@ -129,8 +137,8 @@ impl Forms {
 
     fn with(mut self, shape: Shape) -> Self {
         match shape {
-            Shape::Identifier => (self.exact, self.system) = (true, true),
-            Shape::Coding | Shape::CodeableConcept => (self.folded, self.system) = (true, true),
+            Shape::Identifier => (self.exact, self.system, self.identifier) = (true, true, true),
+            Shape::Coding | Shape::CodeableConcept => (self.folded, self.system, self.coding) = (true, true, true),
             Shape::Id | Shape::Uri => self.exact = true,
             Shape::Canonical => (self.exact, self.canonical) = (true, true),
             Shape::ContactPoint => (self.folded, self.contact, self.system) = (true, true, true),

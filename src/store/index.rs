@@ -57,7 +57,7 @@ pub(super) const TABLES: [Table; 8] = [
     Table { name: "token", columns: &["parameter", "code", "system", "key"] },
     Table { name: "string", columns: &["parameter", "start", "key", "exact", "rest"] },
     Table { name: "date", columns: &["parameter", "low", "high", "key"] },
-    Table { name: "number", columns: &["parameter", "value", "key"] },
+    Table { name: "number", columns: &["parameter", "low", "high", "key"] },
     Table { name: "quantity", columns: &["parameter", "low", "high", "code", "system", "key"] },
     Table { name: "reference", columns: &["parameter", "target", "key"] },
     Table { name: "uri", columns: &["parameter", "uri", "version", "key"] },
@@ -179,7 +179,7 @@ fn difference(key: i64, old: &IndexRows, new: &IndexRows, names: &Names<'_>, del
         Some(vec![number(row.parameter), row.low.into(), row.high.into(), key_value.clone()])
     });
     part(&old.numbers, &new.numbers, 3, delta, |row| {
-        Some(vec![number(row.parameter), row.value.clone().into(), key_value.clone()])
+        Some(vec![number(row.parameter), row.low.clone().into(), row.high.clone().into(), key_value.clone()])
     });
     part(&old.quantities, &new.quantities, 4, delta, |row| {
         Some(vec![

@@ -15,6 +15,7 @@ use crate::search::query::{
     CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
     Test, TokenTest, UriTest,
 };
+use crate::search::rows::second_form;
 
 /// The table that holds the values of a kind.
 pub(super) const fn table_of(kind: ParameterKind) -> &'static str {
@@ -126,24 +127,59 @@ fn keys(parameters: &[i32], test: &Test) -> Statement {
         }
         Test::Number(tests) => {
             statement = from("number");
-            any(&mut statement, tests, |statement, test| range(statement, test, "value", "value"));
+            any(&mut statement, tests, |statement, test| range(statement, test, "low", "high"));
         }
         Test::Quantity(tests) => {
-            statement = from("quantity");
-            any(&mut statement, tests, |statement, test| quantity(statement, test, "code", "system"));
+            return in_both_forms(
+                "quantity",
+                parameters,
+                tests,
+                |test| test.is_canonical,
+                |statement, test| {
+                    quantity(statement, test, "code", "system");
+                },
+            );
         }
         Test::Uri(tests) => {
             statement = from("uri");
             any(&mut statement, tests, uri);
         }
         Test::Composite(tests) => {
-            statement = from("composite");
-            any(&mut statement, tests, composite);
+            let is_canonical =
+                |test: &CompositeTest| matches!(&test.second, CompositeSecond::Quantity(test) if test.is_canonical);
+            return in_both_forms("composite", parameters, tests, is_canonical, composite);
         }
         Test::Reference(tests) => return references(parameters, tests),
         Test::Row(test) => return filter::keys(parameters, test),
     }
     statement.sql(")");
+    statement
+}
+
+/// Tests on values as written and tests on their second form, which has a number of its own.
+fn in_both_forms<T: Clone>(
+    table: &str,
+    parameters: &[i32],
+    tests: &[T],
+    is_second: impl Fn(&T) -> bool,
+    mut write: impl FnMut(&mut Statement, &T),
+) -> Statement {
+    let (second, first): (Vec<T>, Vec<T>) = tests.iter().cloned().partition(is_second);
+    let mut statement = Statement::default();
+    let seconds: Vec<i32> = parameters.iter().map(|number| second_form(*number)).collect();
+    if !second.is_empty() {
+        statement.append(from_table(table, &seconds)).sql(" AND (");
+        any(&mut statement, &second, &mut write);
+        statement.sql(")");
+    }
+    if !first.is_empty() || second.is_empty() {
+        if !second.is_empty() {
+            statement.sql(" UNION ALL ");
+        }
+        statement.append(from_table(table, parameters)).sql(" AND (");
+        any(&mut statement, &first, &mut write);
+        statement.sql(")");
+    }
     statement
 }
 
@@ -430,6 +466,13 @@ fn composite(statement: &mut Statement, test: &CompositeTest) {
         }
         CompositeSecond::Number(test) => range(statement, test, "low", "high"),
         CompositeSecond::Quantity(test) => quantity(statement, test, "text", "text_system"),
+        CompositeSecond::Numbers(first, second) => {
+            statement.sql("(");
+            range(statement, first, "low", "low");
+            statement.sql(") AND (");
+            range(statement, second, "high", "high");
+            statement.sql(")");
+        }
         CompositeSecond::Date(test) => {
             let sortable = |micros: i64| ((micros as u64) ^ (1 << 63)).to_be_bytes().to_vec();
             let next = |micros: i64| sortable(micros.saturating_add(1));

@@ -58,10 +58,9 @@ impl Column {
     /// R4 search.html#sort: of several values the lowest counts ascending, the highest descending.
     fn source(&self) -> &'static str {
         match self.parameter.map(|(_, kind)| kind) {
-            Some(ParameterKind::Date | ParameterKind::Quantity) if self.descending => "high",
-            Some(ParameterKind::Date | ParameterKind::Quantity) => "low",
+            Some(ParameterKind::Date | ParameterKind::Number | ParameterKind::Quantity) if self.descending => "high",
+            Some(ParameterKind::Date | ParameterKind::Number | ParameterKind::Quantity) => "low",
             Some(ParameterKind::String) => "start",
-            Some(ParameterKind::Number) => "value",
             Some(ParameterKind::Reference) => "target",
             Some(ParameterKind::Uri) => "uri",
             _ => "code",

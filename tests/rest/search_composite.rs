@@ -59,3 +59,43 @@ fn every_kind_of_second_value() {
         find("code-value-date=8302-3$2024-05", &[]);
     });
 }
+
+/// MolecularSequence: a code and two numbers, all of one variant.
+#[test]
+fn three_values_of_one_element() {
+    on_each(|server| {
+        let tag = unique("composite");
+        let sequence = json!({ "resourceType": "MolecularSequence", "coordinateSystem": 0,
+            "referenceSeq": { "referenceSeqId": { "coding": [{ "system": "http://www.ncbi.nlm.nih.gov/nuccore", "code": "NC_000009.11" }] },
+                "chromosome": { "coding": [{ "code": "9" }] }, "windowStart": 22125500, "windowEnd": 22125510 },
+            "variant": [{ "start": 22125503, "end": 22125504 }, { "start": 100, "end": 300 }] });
+        let id = created(server, &tagged(sequence, &tag));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("MolecularSequence?_tag={tag}&{query}"), ids);
+        find("referenceseqid-variant-coordinate=NC_000009.11$22125503$22125504", &[&id]);
+        find("referenceseqid-variant-coordinate=NC_000009.11$gt22125500$lt22125510", &[&id]);
+        find("chromosome-variant-coordinate=9$lt200$gt200", &[&id]);
+        // Start and end are of one variant.
+        find("chromosome-variant-coordinate=9$gt22125500$lt400", &[]);
+        find("chromosome-window-coordinate=9$22125500$22125510", &[&id]);
+        find("referenceseqid-window-coordinate=http://www.ncbi.nlm.nih.gov/nuccore|NC_000009.11$ge1$le1", &[]);
+        refused(&server.get("MolecularSequence?chromosome-window-coordinate=9$1"), 400);
+    });
+}
+
+/// Quantities inside composites are converted too.
+#[test]
+fn quantities_of_composites_are_in_base_units() {
+    on_each(|server| {
+        let tag = unique("composite");
+        let code = json!({ "coding": [{ "system": "http://loinc.org", "code": "29463-7" }] });
+        let quantity = json!({ "value": 61.5, "system": "http://unitsofmeasure.org", "code": "kg" });
+        let id = created(server, &tagged(observation(json!({ "code": code, "valueQuantity": quantity })), &tag));
+        let find = |value: &str, ids: &[&str]| {
+            finds(server, &format!("Observation?_tag={tag}&code-value-quantity=http://loinc.org|29463-7${value}"), ids);
+        };
+        find("61500|http://unitsofmeasure.org|g", &[&id]);
+        find("gt61|http://unitsofmeasure.org|kg", &[&id]);
+        find("61.5", &[&id]);
+        find("61500", &[]);
+    });
+}

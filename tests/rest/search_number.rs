@@ -59,3 +59,26 @@ fn comparisons_are_exact() {
         }
     });
 }
+
+/// A Range is one value from its low to its high end.
+#[test]
+fn a_range_is_one_value() {
+    on_each(|server| {
+        let tag = unique("number");
+        let resource = json!({ "resourceType": "RiskAssessment", "status": "final", "subject": { "reference": "Patient/x" },
+            "prediction": [{ "probabilityRange": { "low": { "value": 0.1 }, "high": { "value": 0.5 } } }] });
+        let id = created(server, &tagged(resource, &tag));
+        let find = |value: &str, ids: &[&str]| {
+            finds(server, &format!("RiskAssessment?_tag={tag}&probability={value}"), ids);
+        };
+        find("gt0.3", &[&id]);
+        find("lt0.3", &[&id]);
+        find("ap0.3", &[&id]);
+        find("sa0.3", &[]);
+        find("sa0.05", &[&id]);
+        find("eb0.3", &[]);
+        find("eb0.6", &[&id]);
+        find("0.5", &[]);
+        find("ne0.5", &[&id]);
+    });
+}

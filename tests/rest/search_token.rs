@@ -202,3 +202,59 @@ fn updates_and_deletes_change_the_index() {
         finds(server, &format!("Patient?identifier={old}"), &[&id]);
     });
 }
+
+/// `:text` looks into display and text, of identifiers into those of the type, as a string search does.
+#[test]
+fn text_of_a_code() {
+    on_each(|server| {
+        let tag = unique("token");
+        let code = |code: Value| created(server, &tagged(observation(json!({ "code": code })), &tag));
+        let display =
+            code(json!({ "coding": [{ "system": "http://loinc.org", "code": "8302-2", "display": "Body height" }] }));
+        let text = code(json!({ "text": "ボディーハイト（身長）" }));
+        let other = code(json!({ "coding": [{ "code": "body" }], "text": "体重" }));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Observation?_tag={tag}&{query}"), ids);
+        find("code:text=body", &[&display]);
+        find("code:text=HEIGHT", &[]);
+        find("code:text=ほでぃー", &[&text]);
+        find("code:text=体,body%20h", &[&other, &display]);
+        find("code=体重", &[]);
+        let identifier = json!([{ "type": { "text": "Medical record number" }, "value": "1" }]);
+        let typed = created(server, &identified(&tag, identifier));
+        finds(server, &format!("Patient?_tag={tag}&identifier:text=medical"), &[&typed]);
+        refused(&server.get("Patient?gender:text=male"), 400);
+        refused(&server.get("Patient?active:of-type=a|b|c"), 400);
+        // A changed text is found, the old one not.
+        let changed = tagged(observation(json!({ "id": text, "code": { "text": "座高" } })), &tag);
+        assert_eq!(server.put(&format!("Observation/{text}"), &changed).status, 200);
+        find("code:text=ほでぃー", &[]);
+        find("code:text=座", &[&text]);
+    });
+}
+
+/// `:of-type` is system|code|value of one identifier with that type.
+#[test]
+fn identifiers_by_type() {
+    on_each(|server| {
+        let tag = unique("token");
+        let kind = |code: &str| json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": code }] });
+        let record = created(
+            server,
+            &identified(
+                &tag,
+                json!([{ "type": kind("MR"), "value": "12345" }, { "type": kind("NI"), "value": "9|9" }]),
+            ),
+        );
+        created(server, &identified(&tag, json!([{ "type": kind("NI"), "value": "12345" }])));
+        let find =
+            |value: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&identifier:of-type={value}"), ids);
+        find("http://terminology.hl7.org/CodeSystem/v2-0203|MR|12345", &[&record]);
+        find("|MR|12345", &[&record]);
+        find("http://terminology.hl7.org/CodeSystem/v2-0203|NI|9%5C|9", &[&record]);
+        find("http://terminology.hl7.org/CodeSystem/v2-0203|MR|9%5C|9", &[]);
+        find("urn:other|MR|12345", &[]);
+        for wrong in ["12345", "MR|12345", "a|b|c|d", "a||1", "a|b|"] {
+            refused(&server.get(&format!("Patient?identifier:of-type={wrong}")), 400);
+        }
+    });
+}

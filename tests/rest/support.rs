@@ -131,9 +131,15 @@ pub(crate) fn ids_of(bundle: &Value, mode: &str) -> Vec<String> {
         .collect()
 }
 
+/// Percent-encodes what is no ASCII.
+pub(crate) fn ascii(path: &str) -> String {
+    let encoded = |letter: char| letter.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect();
+    path.chars().map(|letter| if letter.is_ascii() { letter.to_string() } else { encoded(letter) }).collect()
+}
+
 /// `path` (a search) must match just these ids, in any order, and say their number.
 pub(crate) fn finds(server: &Server, path: &str, ids: &[&str]) {
-    let bundle = got(server, path);
+    let bundle = got(server, &ascii(path));
     let mut found = ids_of(&bundle, "match");
     found.sort_unstable();
     let mut wanted: Vec<&str> = ids.to_vec();

@@ -10,6 +10,7 @@ use crate::r4::parameters::ParameterKind;
 use crate::r4::{definitions, parameters};
 use crate::search::query::{Condition, Query};
 use crate::search::registry::registry;
+use crate::search::rows::second_form;
 
 use super::{ParseOptions, Parsed, Parser, parse_into, parse_query, unknown};
 
@@ -103,7 +104,8 @@ impl Parser<'_> {
         };
         let condition = Self { type_number: *first, ..*self }.condition()?;
         let parameters = types.iter().filter_map(|number| registry().find(*number, code)).map(|found| found.number);
-        let parameters = parameters.collect();
+        let is_second = matches!(condition, Some(Condition::Indexed { parameter, .. }) if parameter < 0);
+        let parameters = parameters.map(|number| if is_second { second_form(number) } else { number }).collect();
         Ok(condition.map(|condition| Condition::Across { parameters, condition: Box::new(condition) }))
     }
 }

@@ -1,8 +1,10 @@
 //! Values of search parameters: escapes, prefixes and one form for each kind.
 
+use bigdecimal::BigDecimal;
+
 use crate::r4::parameters::ParameterKind;
 use crate::r4::reference::{Reference, is_id, split_canonical};
-use crate::r4::{decimal, definitions};
+use crate::r4::{decimal, definitions, ucum};
 use crate::search::extract::unversioned;
 use crate::search::fold::{exact_hash, index_form, key_form};
 use crate::search::query::{
@@ -10,7 +12,7 @@ use crate::search::query::{
 };
 use crate::search::registry::{Component, Parameter};
 use crate::search::shape::Forms;
-use crate::search::values::{code_form, telephone};
+use crate::search::values::{code_form, telephone, typed_identifier};
 
 use super::{Parsed, Parser, malformed};
 
@@ -69,6 +71,27 @@ pub(super) fn prefix(text: &str) -> (Prefix, &str) {
         _ => return (Prefix::Eq, text),
     };
     (found, text.get(2..).unwrap_or_default())
+}
+
+/// A prefix and digits as JSON writes them: people write `+5` and `.5` too.
+fn plain_number(text: &str) -> (Prefix, String) {
+    let (prefix, digits) = prefix(text);
+    let plain = digits.trim();
+    let plain = plain.strip_prefix('+').unwrap_or(plain);
+    (prefix, if plain.starts_with('.') { format!("0{plain}") } else { plain.to_owned() })
+}
+
+/// A number of a unit, with its range by precision, in base units.
+fn in_base_units(text: &str, unit: &ucum::Canonical) -> Option<NumberTest> {
+    let (prefix, digits) = plain_number(text);
+    let bounds = match prefix {
+        Prefix::Ap => decimal::approximate_bounds(&digits),
+        _ => decimal::precision_bounds(&digits),
+    };
+    let (low, high) = bounds?;
+    let bytes = |value: &BigDecimal| decimal::encode_decimal(&unit.of(value));
+    let exact = bytes(&decimal::parse(&digits)?);
+    Some(NumberTest { prefix, low: bytes(&low), high: bytes(&high), exact })
 }
 
 pub(super) fn string(text: &str, modifier: Option<&str>) -> Option<StringTest> {
@@ -131,34 +154,60 @@ impl Parser<'_> {
         Ok(TokenTest { codes, system: system.filter(|_| forms.system).map(|system| key_form(&system)) })
     }
 
+    /// `system|code|value`: an identifier by its type (FHIR R4 search.html#token, `:of-type`).
+    pub(super) fn of_type(&self, text: &str) -> Parsed<TokenTest> {
+        let parts: Vec<String> = split(text, '|').into_iter().map(unescape).collect();
+        match parts.as_slice() {
+            [system, code, value] if !code.is_empty() && !value.is_empty() => Ok(TokenTest {
+                codes: vec![typed_identifier(code, value)],
+                system: (!system.is_empty()).then(|| key_form(system)),
+            }),
+            _ => malformed(format!(
+                "{}={text} is not system|code|value: the system and code of the type of the identifier, and its value",
+                self.name
+            )),
+        }
+    }
+
     pub(super) fn number(&self, text: &str) -> Parsed<NumberTest> {
-        let (prefix, digits) = prefix(text);
-        // JSON has no `+5` and no `.5`, people do.
-        let plain = digits.trim().trim_start_matches('+');
-        let padded = if plain.starts_with('.') { format!("0{plain}") } else { plain.to_owned() };
-        let range = decimal::precision_range(&padded);
-        let Some((mut low, mut high, exact)) = range else {
-            return malformed(format!(
-                "{}={} is not a number: write for example 5.4, -3 or 1e2, after eq, ne, gt, lt, ge, le, sa, eb or ap",
-                self.name, self.value
-            ));
-        };
-        if let (Prefix::Ap, Some(wide)) = (prefix, decimal::approximate_range(&padded)) {
+        let (prefix, digits) = plain_number(text);
+        let Some((mut low, mut high, exact)) = decimal::precision_range(&digits) else { return self.no_number() };
+        if let (Prefix::Ap, Some(wide)) = (prefix, decimal::approximate_range(&digits)) {
             (low, high) = wide;
         }
         Ok(NumberTest { prefix, low, high, exact })
     }
 
+    fn no_number<T>(&self) -> Parsed<T> {
+        malformed(format!(
+            "{}={} is not a number: write for example 5.4, -3 or 1e2, after eq, ne, gt, lt, ge, le, sa, eb or ap",
+            self.name, self.value
+        ))
+    }
+
+    /// `number`, `number|system|code` and `number||code`; with a UCUM unit in base units, so that
+    /// 5.4 mg finds 0.0054 g (FHIR R4 search.html#quantity: "canonical" units).
     pub(super) fn quantity(&self, text: &str) -> Parsed<QuantityTest> {
         let parts = split(text, '|');
-        let filled = |place: usize| {
-            parts.get(place).map(|part| unescape(part)).filter(|part| !part.is_empty()).map(|part| key_form(&part))
-        };
-        if parts.len() > 3 {
-            return malformed(format!("{}={text} is not number|system|code", self.name));
+        let filled = |place: usize| parts.get(place).map(|part| unescape(part)).filter(|part| !part.is_empty());
+        let (system, code) = (filled(1), filled(2));
+        if parts.len() > 3 || (parts.len() == 2 && system.is_some()) {
+            return malformed(format!(
+                "{}={text} is not number|system|code, for example 5.4|{}|mg",
+                self.name,
+                ucum::SYSTEM
+            ));
         }
-        let number = self.number(parts.first().copied().unwrap_or_default())?;
-        Ok(QuantityTest { number, system: filled(1), code: filled(2) })
+        let number = parts.first().copied().unwrap_or_default();
+        if system.as_deref() == Some(ucum::SYSTEM)
+            && let Some(unit) = code.as_deref().and_then(ucum::canonical)
+        {
+            let Some(number) = in_base_units(number, &unit) else { return self.no_number() };
+            return Ok(QuantityTest { number, code: Some(unit.unit.clone()), system: None, is_canonical: true });
+        }
+        let number = self.number(number)?;
+        let (system, code) = (system.map(|system| key_form(&system)), code.map(|code| key_form(&code)));
+        Ok(QuantityTest { number, system, code, is_canonical: false })
     }
 
     pub(super) fn reference(&self, targets: &[u8], text: &str) -> Parsed<ReferenceTest> {
@@ -188,10 +237,18 @@ impl Parser<'_> {
 
     pub(super) fn composite(&self, parameter: &Parameter, text: &str) -> Parsed<CompositeTest> {
         let parts = split(text, '$');
-        let ([first, second], [left, right]) = (parameter.components.as_slice(), parts.as_slice()) else {
-            return malformed(format!("{}={text} needs two values joined by $", self.name));
+        let (first, second) = match (parameter.components.as_slice(), parts.as_slice()) {
+            ([first, second], [left, right]) => (self.token(first.forms, left)?, self.second(second, right)?),
+            ([first, _, _], [left, middle, right]) => {
+                let second = CompositeSecond::Numbers(self.number(middle)?, self.number(right)?);
+                (self.token(first.forms, left)?, second)
+            }
+            (components, _) => {
+                let count = components.len();
+                return malformed(format!("{}={text} needs {count} values joined by $", self.name));
+            }
         };
-        Ok(CompositeTest { first: self.token(first.forms, left)?, second: self.second(second, right)? })
+        Ok(CompositeTest { first, second })
     }
 
     fn second(&self, component: &Component, text: &str) -> Parsed<CompositeSecond> {
