@@ -412,9 +412,7 @@ impl<'r> Run<'_, 'r> {
                     other => other.quantity(),
                 };
                 match (quantity, Self::text(unit, "a unit")?) {
-                    (Some(quantity), Some(unit)) if quantity.unit != unit => {
-                        return unsupported(format!("conversion to the unit {unit:?}"));
-                    }
+                    (Some(quantity), Some(unit)) => quantity.to_unit(&unit).map(System::Quantity),
                     (quantity, _) => quantity.map(System::Quantity),
                 }
             }

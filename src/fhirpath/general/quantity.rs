@@ -1,13 +1,15 @@
-//! Quantities with the units of a small table. This is no UCUM library: units outside the table are
-//! equal only to themselves, and comparing them with another unit is an error that says so.
+//! Quantities: compared, converted and multiplied across units by UCUM ([`crate::r4::ucum`]). Calendar
+//! years and months have no exact length and are compared with each other only (N1 "Time-valued
+//! quantities"). A unit that is no UCUM is equal to nothing but itself.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bigdecimal::{BigDecimal, RoundingMode, Zero};
 
 use crate::fhirpath::FhirPathError;
+use crate::r4::ucum::{self, Canonical};
 
 /// A value with a unit: a UCUM code, or a calendar unit (`week`) by its singular name.
 #[derive(Debug, Clone)]
@@ -30,62 +32,6 @@ const CALENDAR: [(&str, &str); 8] = [
     ("millisecond", "ms"),
 ];
 
-const PREFIXES: [(&str, i64); 12] = [
-    ("da", 1),
-    ("k", 3),
-    ("h", 2),
-    ("d", -1),
-    ("c", -2),
-    ("m", -3),
-    ("u", -6),
-    ("n", -9),
-    ("p", -12),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-];
-
-/// Units that take a prefix, as a number of a base unit to a power.
-const METRIC: [(&str, &str, &str, i32); 14] = [
-    ("m", "1", "m", 1),
-    ("g", "1", "g", 1),
-    ("s", "1", "s", 1),
-    ("L", "0.001", "m", 3),
-    ("l", "0.001", "m", 3),
-    ("mol", "1", "mol", 1),
-    ("eq", "1", "mol", 1),
-    ("Pa", "1", "Pa", 1),
-    ("m[Hg]", "133322", "Pa", 1),
-    ("J", "1", "J", 1),
-    ("cal", "4.184", "J", 1),
-    ("W", "1", "W", 1),
-    ("V", "1", "V", 1),
-    ("K", "1", "K", 1),
-];
-
-/// Units without a prefix.
-const PLAIN: [(&str, &str, &str, i32); 12] = [
-    ("min", "60", "s", 1),
-    ("h", "3600", "s", 1),
-    ("d", "86400", "s", 1),
-    ("wk", "604800", "s", 1),
-    ("mo", "2629800", "s", 1),
-    ("a", "31557600", "s", 1),
-    ("%", "0.01", "", 0),
-    ("[in_i]", "0.0254", "m", 1),
-    ("[ft_i]", "0.3048", "m", 1),
-    ("[lb_av]", "453.59237", "g", 1),
-    ("[oz_av]", "28.349523125", "g", 1),
-    ("[iU]", "1", "[iU]", 1),
-];
-
-/// A unit as a ratio of numbers and powers of base units.
-struct Measure {
-    numerator: BigDecimal,
-    denominator: BigDecimal,
-    bases: BTreeMap<String, i32>,
-}
-
 /// The calendar unit (singular) a word names, `None` for UCUM codes.
 pub(super) fn calendar_unit(unit: &str) -> Option<&'static str> {
     let singular = unit.strip_suffix('s').unwrap_or(unit);
@@ -97,55 +43,13 @@ pub(super) fn calendar_of_ucum(unit: &str) -> Option<&'static str> {
     CALENDAR.iter().find(|(_, code)| !code.is_empty() && *code == unit).map(|(name, _)| *name)
 }
 
-fn atom(text: &str) -> Option<(BigDecimal, &'static str, i32)> {
-    let find = |table: &[(&'static str, &str, &'static str, i32)], name: &str| {
-        let row = table.iter().find(|row| row.0 == name)?;
-        Some((row.1.parse::<BigDecimal>().ok()?, row.2, row.3))
-    };
-    find(&PLAIN, text).or_else(|| find(&METRIC, text)).or_else(|| {
-        let (prefix, power) = PREFIXES
-            .iter()
-            .find(|(prefix, _)| text.strip_prefix(prefix).is_some_and(|rest| METRIC.iter().any(|row| row.0 == rest)))?;
-        let (factor, base, exponent) = find(&METRIC, text.strip_prefix(prefix)?)?;
-        Some((factor * BigDecimal::new(1.into(), -power), base, exponent))
-    })
+/// The UCUM code of a unit; years and months of the calendar have none.
+fn code(unit: &str) -> &str {
+    calendar_unit(unit).map_or(unit, |name| CALENDAR.iter().find(|row| row.0 == name).map_or("", |row| row.1))
 }
 
-fn measure(unit: &str) -> Option<Measure> {
-    let unit =
-        calendar_unit(unit).map_or(unit, |name| CALENDAR.iter().find(|row| row.0 == name).map_or("", |row| row.1));
-    let mut out = Measure { numerator: 1.into(), denominator: 1.into(), bases: BTreeMap::new() };
-    if unit.is_empty() || unit.len() > 60 {
-        return None;
-    }
-    let mut divides = false;
-    for piece in unit.split_inclusive(['.', '/']) {
-        let text = piece.trim_end_matches(['.', '/']);
-        let text = text.split('{').next().unwrap_or_default();
-        if !text.is_empty() && text != "1" {
-            let (name, exponent) = match text.rfind(|letter: char| !letter.is_ascii_digit() && letter != '-') {
-                Some(last) if last + 1 < text.len() && !text.ends_with(']') => {
-                    let (name, digits) = text.split_at_checked(last + 1)?;
-                    (name, digits.parse::<i32>().ok()?)
-                }
-                _ => (text, 1),
-            };
-            let exponent = if divides { -exponent } else { exponent };
-            let (factor, base, power) = atom(name)?;
-            if !(-9..=9).contains(&exponent) {
-                return None;
-            }
-            for _ in 0..exponent.abs() {
-                if exponent > 0 { out.numerator *= &factor } else { out.denominator *= &factor }
-            }
-            if !base.is_empty() {
-                *out.bases.entry(base.to_owned()).or_default() += exponent * power;
-            }
-        }
-        divides = piece.ends_with('/');
-    }
-    out.bases.retain(|_, exponent| *exponent != 0);
-    Some(out)
+fn known(unit: &str) -> Option<Arc<Canonical>> {
+    ucum::canonical(code(unit))
 }
 
 impl Quantity {
@@ -159,10 +63,20 @@ impl Quantity {
             || calendar_unit(&self.unit).is_some_and(|name| calendar_unit(&other.unit) == Some(name))
     }
 
-    /// Whether both measure the same thing, as far as the table tells.
+    /// Whether both measure the same thing.
     pub fn comparable(&self, other: &Self) -> bool {
         self.same_unit(other)
-            || matches!((measure(&self.unit), measure(&other.unit)), (Some(left), Some(right)) if left.bases == right.bases)
+            || matches!((known(&self.unit), known(&other.unit)), (Some(left), Some(right)) if left.unit == right.unit)
+    }
+
+    /// The same amount in another unit; `None` when there is no conversion.
+    #[must_use]
+    pub fn to_unit(&self, unit: &str) -> Option<Self> {
+        if self.same_unit(&Self { value: BigDecimal::zero(), unit: unit.to_owned() }) {
+            return Some(Self { value: self.value.clone(), unit: unit.to_owned() });
+        }
+        let value = ucum::convert(&self.value, code(&self.unit), code(unit))?;
+        Some(Self { value, unit: unit.to_owned() })
     }
 
     /// Both values in one unit; `None` for different dimensions and for calendar years and months
@@ -180,23 +94,19 @@ impl Quantity {
             (false, false) => {}
             _ => return Ok(None),
         }
-        let known = |unit: &str| {
-            measure(unit)
-                .ok_or_else(|| FhirPathError::Unsupported(format!("comparison of the unit {unit:?} with others")))
-        };
-        let (left, right) = (known(&self.unit)?, known(&other.unit)?);
-        if left.bases != right.bases {
-            return Ok(None);
+        match (known(&self.unit), known(&other.unit)) {
+            (Some(left), Some(right)) if left.unit == right.unit => {
+                Ok(Some((left.of(&self.value), right.of(&other.value))))
+            }
+            // A unit that is no UCUM is comparable to nothing but itself.
+            _ => Ok(None),
         }
-        let scaled =
-            (&self.value * &left.numerator * &right.denominator, &other.value * &right.numerator * &left.denominator);
-        Ok(Some(scaled))
     }
 
     /// Order by value; `None` when there is none.
     ///
     /// # Errors
-    /// Units outside the table.
+    /// Units that cannot be multiplied.
     pub fn compare(&self, other: &Self) -> Result<Option<Ordering>, FhirPathError> {
         Ok(self.aligned(other)?.map(|(left, right)| left.cmp(&right)))
     }
@@ -204,12 +114,14 @@ impl Quantity {
     /// `=`: no answer for calendar against definite durations, false for other dimensions.
     ///
     /// # Errors
-    /// Units outside the table.
+    /// Units that cannot be multiplied.
     pub fn equal(&self, other: &Self) -> Result<Option<bool>, FhirPathError> {
         let is_open = |quantity: &Self| matches!(calendar_unit(&quantity.unit), Some("year" | "month"));
         match self.aligned(other)? {
             Some((left, right)) => Ok(Some(left == right)),
             None if is_open(self) != is_open(other) => Ok(None),
+            // N1: "Attempting to operate on quantities with invalid units will result in empty".
+            None if known(&self.unit).is_none() || known(&other.unit).is_none() => Ok(None),
             None => Ok(Some(false)),
         }
     }
@@ -217,7 +129,7 @@ impl Quantity {
     /// `~`: equal when rounded to the coarser of both.
     ///
     /// # Errors
-    /// Units outside the table.
+    /// Units that cannot be multiplied.
     pub fn equivalent(&self, other: &Self) -> Result<bool, FhirPathError> {
         let definite = |quantity: &Self| {
             let unit = match calendar_unit(&quantity.unit) {
@@ -228,19 +140,16 @@ impl Quantity {
             Self { value: quantity.value.clone(), unit: unit.to_owned() }
         };
         let (left, right) = (definite(self), definite(other));
-        let Some((left_scaled, right_scaled)) = left.aligned(&right)? else { return Ok(false) };
-        if left.value.is_zero() {
-            return Ok(right.value.is_zero());
+        match right.to_unit(&left.unit) {
+            Some(right) => Ok(super::value::equivalent_decimals(&left.value, &right.value)),
+            None => Ok(false),
         }
-        // What `other` is in the unit of `self`.
-        let converted = (&right_scaled * &left.value / &left_scaled).with_prec(40).normalized();
-        Ok(super::value::equivalent_decimals(&left.value, &converted))
     }
 
     /// `*` and `/`.
     ///
     /// # Errors
-    /// Units outside the table.
+    /// Units that cannot be multiplied.
     pub fn product(&self, other: &Self, divides: bool) -> Result<Option<Self>, FhirPathError> {
         if divides && other.value.is_zero() {
             return Ok(None);
@@ -257,39 +166,30 @@ impl Quantity {
         if self.unit == "1" && !divides {
             return Ok(Some(Self { value, unit: other.unit.clone() }));
         }
-        let left = measure(&self.unit).ok_or_else(|| unknown(&self.unit))?;
-        let right = measure(&other.unit).ok_or_else(|| unknown(&other.unit))?;
-        let left_value = &self.value * left.numerator / left.denominator;
-        let right_value = &other.value * right.numerator / right.denominator;
-        let mut bases = left.bases;
-        for (base, exponent) in right.bases {
-            *bases.entry(base).or_default() += if divides { -exponent } else { exponent };
+        let left = known(&self.unit).ok_or_else(|| unknown(&self.unit))?;
+        let right = known(&other.unit).ok_or_else(|| unknown(&other.unit))?;
+        if !left.offset.is_zero() || !right.offset.is_zero() {
+            return Err(FhirPathError::Invalid("temperatures with a zero of their own are not multiplied".to_owned()));
         }
-        bases.retain(|_, exponent| *exponent != 0);
-        let power =
-            |base: &str, exponent: i32| if exponent == 1 { base.to_owned() } else { format!("{base}{exponent}") };
-        let over: Vec<String> = bases.iter().filter(|pair| *pair.1 > 0).map(|pair| power(pair.0, *pair.1)).collect();
-        let under: String =
-            bases.iter().filter(|pair| *pair.1 < 0).map(|pair| format!("/{}", power(pair.0, -pair.1))).collect();
-        let over = if over.is_empty() { "1".to_owned() } else { over.join(".") };
-        let unit = if over == "1" && !under.is_empty() { under } else { format!("{over}{under}") };
-        Ok(Some(Self { value: compute(&left_value, &right_value), unit }))
+        let operator = if divides { '/' } else { '.' };
+        let unit = match (left.unit.as_str(), right.unit.as_str()) {
+            (_, "1") => left.unit.clone(),
+            ("1", other) if !divides => other.to_owned(),
+            (one, other) => format!("({one}){operator}({other})"),
+        };
+        // In base units, written as UCUM writes them.
+        let unit = ucum::canonical(&unit).map_or(unit, |canonical| canonical.unit.clone());
+        Ok(Some(Self { value: compute(&left.of(&self.value), &right.of(&other.value)), unit }))
     }
 
     /// `+` and `-`, in the unit of the left side.
     ///
     /// # Errors
-    /// Units outside the table.
+    /// Units that cannot be multiplied.
     pub fn sum(&self, other: &Self, subtracts: bool) -> Result<Option<Self>, FhirPathError> {
-        let Some((left, right)) = self.aligned(other)? else { return Ok(None) };
-        let total = if subtracts { &left - &right } else { &left + &right };
-        let value = if self.value.is_zero() || left == self.value {
-            total
-        } else {
-            (total * &self.value / left).with_prec(40).normalized()
-        };
-        let unit = if self.value.is_zero() && !self.same_unit(other) { return Ok(None) } else { self.unit.clone() };
-        Ok(Some(Self { value, unit }))
+        let Some(other) = other.to_unit(&self.unit) else { return Ok(None) };
+        let value = if subtracts { &self.value - &other.value } else { &self.value + &other.value };
+        Ok(Some(Self { value, unit: self.unit.clone() }))
     }
 
     /// Reads `4 days`, `10 'mg'`, `1.5`.
@@ -316,5 +216,35 @@ impl fmt::Display for Quantity {
         } else {
             write!(out, "{digits} '{}'", self.unit)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Quantity {
+        Quantity::parse(text).unwrap()
+    }
+
+    /// FHIRPath N1 "Quantity": comparison, conversion and arithmetic across units.
+    #[test]
+    fn units_are_converted_exactly() {
+        assert_eq!(read("1 'kg'").equal(&read("1000 'g'")), Ok(Some(true)));
+        assert_eq!(read("5.4 'mg/dL'").compare(&read("54 'mg/L'")), Ok(Some(Ordering::Equal)));
+        assert_eq!(read("37 'Cel'").equal(&read("98.6 '[degF]'")), Ok(Some(true)));
+        assert_eq!(read("1 'kg'").compare(&read("1 'm'")), Ok(None));
+        assert_eq!(read("2 weeks").equal(&read("14 days")), Ok(Some(true)));
+        assert_eq!(read("1 year").equal(&read("12 months")), Ok(Some(true)));
+        assert_eq!(read("1 year").equal(&read("1 'a'")), Ok(None));
+        assert_eq!(read("3 'min'").sum(&read("30 's'"), false).unwrap().unwrap().to_string(), "3.5 'min'");
+        let product = read("2 'm'").product(&read("30 'cm'"), false).unwrap().unwrap();
+        assert_eq!(product.equal(&read("0.6 'm2'")), Ok(Some(true)));
+        let quotient = read("6 'kg'").product(&read("2 'm2'"), true).unwrap().unwrap();
+        assert_eq!(quotient.equal(&read("3 'kg/m2'")), Ok(Some(true)));
+        assert_eq!(read("72 '/min'").to_unit("/s").unwrap().to_string(), "1.2 '/s'");
+        assert_eq!(read("1 'foo'").equal(&read("1 'foo'")), Ok(Some(true)));
+        assert_eq!(read("1 'foo'").equal(&read("1 'kg'")), Ok(None));
+        assert_eq!(read("1 's'").equal(&read("1 'kg'")), Ok(Some(false)));
     }
 }
