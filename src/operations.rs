@@ -8,6 +8,7 @@ mod call;
 pub mod demo;
 mod document;
 mod everything;
+mod fhirpath;
 pub mod ingest;
 mod inputs;
 mod table;

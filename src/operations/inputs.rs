@@ -31,6 +31,11 @@ impl<'a> Inputs<'a> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
+    /// All with this name.
+    pub fn all<'i>(&'i self, name: &'i str) -> impl Iterator<Item = &'i Value<'a>> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value)
+    }
+
     /// All values of data types with this name.
     pub fn values<'i>(&'i self, name: &'i str) -> impl Iterator<Item = &'i Node<'a>> {
         self.0.iter().filter(move |(own, _)| own == name).filter_map(|(_, value)| match value {

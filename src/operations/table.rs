@@ -17,10 +17,12 @@ use crate::r4::canonical::{Canonicals, Definition, standard};
 use crate::r4::definitions;
 
 /// The rooms with operations, in the order of the documentation.
-const ROOMS: &[&[Operation]] = &[super::document::OPERATIONS, super::everything::OPERATIONS];
+const ROOMS: &[&[Operation]] =
+    &[super::document::OPERATIONS, super::everything::OPERATIONS, super::fhirpath::OPERATIONS];
 
 /// OperationDefinitions of our own, by the end of their canonical URL.
-const OWN: &[&str] = &[include_str!("definitions/Bundle-ingest-document.json")];
+const OWN: &[&str] =
+    &[include_str!("definitions/Bundle-ingest-document.json"), include_str!("definitions/fhirpath.json")];
 
 /// Where an operation is invoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

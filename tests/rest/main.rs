@@ -15,6 +15,7 @@ mod create;
 mod delete;
 mod discharge;
 mod everything;
+mod fhirpath;
 mod headers;
 mod history;
 mod metadata;
