@@ -12,7 +12,8 @@ use renraku::r4::definitions;
 use renraku::search::extract::{ExtractOptions, extract};
 use renraku::search::parse::{ParseOptions, parse_query};
 
-const OPTIONS: ExtractOptions = ExtractOptions { default_offset_seconds: 9 * 3600 };
+const OPTIONS: ExtractOptions =
+    ExtractOptions { default_offset_seconds: 9 * 3600, full_text: renraku::search::text::FullText::Narrative };
 
 fn shared(name: &str) -> Option<Vec<u8>> {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -74,7 +75,13 @@ fn expressions(criterion: &mut Criterion) {
 
 fn queries(criterion: &mut Criterion) {
     let number = definitions().resource_number("Observation").unwrap();
-    let options = ParseOptions { lenient: false, max_count: 1000, default_offset_seconds: 0, now_micros: 0 };
+    let options = ParseOptions {
+        lenient: false,
+        max_count: 1000,
+        default_offset_seconds: 0,
+        now_micros: 0,
+        full_text: renraku::search::text::FullText::All,
+    };
     let pairs = [("subject", "Patient/1"), ("code", "http://loinc.org|8867-4"), ("date", "ge2024"), ("_sort", "-date")];
     let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     criterion.bench_function("parse query", |bencher| {

@@ -99,6 +99,7 @@ impl Engine {
             max_count: self.settings.max_count,
             default_offset_seconds: self.store.options().default_offset_seconds,
             now_micros: jiff::Timestamp::now().as_microsecond(),
+            full_text: self.store.options().full_text,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod query;
 pub mod registry;
 pub mod rows;
 pub mod shape;
+pub mod text;
 mod values;
 
 pub use crate::format::fold;

@@ -38,10 +38,14 @@ mod record;
 mod reindex;
 mod search;
 mod sort;
+mod text;
 mod write;
 mod writer;
 
 use bytes::Bytes;
+
+use crate::search::extract::ExtractOptions;
+use crate::search::text::FullText;
 
 pub use canonical::StoredDefinitions;
 pub use connection::Database;
@@ -67,6 +71,8 @@ pub struct StoreOptions {
     pub cache_bytes: u64,
     /// Time zone of dates without one, in seconds east of UTC.
     pub default_offset_seconds: i32,
+    /// What is kept for `_text` and `_content`.
+    pub full_text: FullText,
 }
 
 impl StoreOptions {
@@ -75,7 +81,13 @@ impl StoreOptions {
     #[must_use]
     pub fn new(database: Database) -> Self {
         let cache_bytes = if database.is_postgres() { 0 } else { 64 << 20 };
-        Self { database, readers: 8, cache_bytes, default_offset_seconds: 9 * 3600 }
+        Self { database, readers: 8, cache_bytes, default_offset_seconds: 9 * 3600, full_text: FullText::default() }
+    }
+
+    /// How index values are taken from resources.
+    #[must_use]
+    pub const fn extract_options(&self) -> ExtractOptions {
+        ExtractOptions { default_offset_seconds: self.default_offset_seconds, full_text: self.full_text }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo bench --bench http [-- --seconds 5 --connections 16 --resources 36000
-//!                              --import-resources 100000 --only read,write,import]
+//!                              --import-resources 100000 --only read,write,import
+//!                              --narrative --serve "--full-text=all"]
 //! ```
 //!
 //! | Figure | Ceiling |
@@ -43,12 +44,23 @@ struct Options {
     resources: usize,
     import_resources: usize,
     only: Vec<String>,
+    /// Further arguments of the server that takes the writes.
+    serve: Vec<String>,
+    /// Whether what is written has a narrative.
+    narrative: bool,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
-        let mut options =
-            Self { seconds: 5, connections: 16, resources: 36_000, import_resources: 100_000, only: Vec::new() };
+        let mut options = Self {
+            seconds: 5,
+            connections: 16,
+            resources: 36_000,
+            import_resources: 100_000,
+            only: Vec::new(),
+            serve: Vec::new(),
+            narrative: false,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
             match argument.as_str() {
@@ -57,6 +69,8 @@ impl Options {
                 "--connections" => options.connections = value().parse().expect("a number of connections"),
                 "--resources" => options.resources = value().parse().expect("a number of resources"),
                 "--import-resources" => options.import_resources = value().parse().expect("a number of resources"),
+                "--serve" => options.serve = value().split_whitespace().map(str::to_owned).collect(),
+                "--narrative" => options.narrative = true,
                 "--only" => options.only = value().split(',').map(str::to_owned).collect(),
                 other => panic!("unknown option {other}"),
             }
@@ -147,7 +161,8 @@ fn measure_reads(options: &Options, lines: &mut Vec<Line>) {
 /// Creates, durable one by one, against the same rows by plain SQL.
 fn measure_writes(options: &Options, lines: &mut Vec<Line>) {
     let database = common::sqlite_database();
-    let mut server = Server::start(&database.url, &[]);
+    let serve: Vec<&str> = options.serve.iter().map(String::as_str).collect();
+    let mut server = Server::start(&database.url, &serve);
     wait_ready(&server);
     server.terminate();
     let folder = database.folder().expect("SQLite");
@@ -161,10 +176,10 @@ fn measure_writes(options: &Options, lines: &mut Vec<Line>) {
     // As many clients as the raw baseline has resources in a commit: both group alike.
     let writers = options.connections.max(raw::RESOURCES_PER_TRANSACTION);
     eprintln!("creating for {} s over {writers} connections …", options.seconds);
-    server = Server::start(&database.url, &[]);
+    server = Server::start(&database.url, &serve);
     wait_ready(&server);
     let host = server.address().to_owned();
-    let templates = Template::variety(&host);
+    let templates = Template::variety(&host, options.narrative);
     let create = |connection: usize, number: usize, buffer: &mut Vec<u8>| {
         // Even templates are Patients, odd ones Observations: each connection takes them in turn.
         templates[number % templates.len()].write(number * writers + connection, buffer);
@@ -283,10 +298,14 @@ struct Template {
 }
 
 impl Template {
-    fn variety(host: &str) -> Vec<Self> {
+    fn variety(host: &str, narrative: bool) -> Vec<Self> {
         let pair = |number| {
-            let patient = samples::patient(number, None);
-            let observation = samples::observation(number, "Patient/p-000000", None);
+            let mut patient = samples::patient(number, None);
+            let mut observation = samples::observation(number, "Patient/p-000000", None);
+            if narrative {
+                samples::narrate(&mut patient, number);
+                samples::narrate(&mut observation, number);
+            }
             [Self::new(host, "Patient", &patient), Self::new(host, "Observation", &observation)]
         };
         (0..128).flat_map(pair).collect()

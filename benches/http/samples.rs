@@ -69,6 +69,21 @@ pub(crate) fn observation(number: usize, subject: &str, id: Option<&str>) -> Val
     resource
 }
 
+/// Gives a resource a narrative of about 200 letters.
+pub(crate) fn narrate(resource: &mut Value, number: usize) {
+    let side = ["右", "左"][number % 2];
+    let place = ["大腿骨頸部", "橈骨遠位端", "腰椎圧迫", "上腕骨近位端", "膝蓋骨"][number % 5];
+    let care = ["訪問看護", "通所リハビリテーション", "居宅療養管理指導"][number % 3];
+    let text = format!(
+        "{side}{place}骨折の術後{}週。疼痛は軽減し、杖歩行で屋内の移動は自立。骨粗鬆症に対して注射を継続している。転倒の不安が強く、         {care}を週{}回利用。家族は段差の解消と手すりの設置を希望し、介護支援専門員と相談中。次回の受診は{}月、骨密度と血液検査の予定。",
+        number % 16,
+        1 + number % 3,
+        1 + number % 12,
+    );
+    let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{text}</p></div>");
+    resource["text"] = json!({ "status": "generated", "div": div });
+}
+
 /// A transaction that puts `pairs` Patients and their Observations, numbered from `first`.
 pub(crate) fn pairs_bundle(first: usize, pairs: usize) -> Value {
     let entries: Vec<Value> = (first..first + pairs)

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings};
 use renraku::http::HttpSettings;
+use renraku::search::text::FullText;
 use renraku::store::{Database, Store, StoreError, StoreOptions};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -79,6 +80,10 @@ pub(super) struct Settings {
     /// Time zone of dates that have none [default: +09:00]
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     time_zone: Option<TimeZone>,
+    /// What can be searched by its words: the narrative (_text), all text (_text and _content), or
+    /// nothing; after a change run `renraku reindex` [default: narrative]
+    #[arg(long, value_name = "WHAT")]
+    full_text: Option<Words>,
     /// What is logged to standard error: error, warn, info, debug, or a filter such as
     /// info,renraku::store=debug [default: info, without what goes wrong inside HTTP connections]
     #[arg(long, value_name = "FILTER")]
@@ -86,6 +91,28 @@ pub(super) struct Settings {
     /// How it is logged [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+}
+
+/// What can be searched by its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Words {
+    /// The narrative.
+    Narrative,
+    /// All text.
+    All,
+    /// Nothing.
+    Off,
+}
+
+impl From<Words> for FullText {
+    fn from(words: Words) -> Self {
+        match words {
+            Words::Narrative => Self::Narrative,
+            Words::All => Self::All,
+            Words::Off => Self::Off,
+        }
+    }
 }
 
 /// How log lines look.
@@ -111,7 +138,8 @@ const OF_SERVE: [&str; 9] = [
     "trusted_proxies",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
-const OF_ENGINE: [&str; 5] = ["cache_bytes", "readers", "require_if_match", "strict_references", "time_zone"];
+const OF_ENGINE: [&str; 6] =
+    ["cache_bytes", "readers", "require_if_match", "strict_references", "time_zone", "full_text"];
 
 /// Hides settings from the help of commands that make no use of them; they are accepted all the same.
 pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
@@ -185,6 +213,7 @@ impl Settings {
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
             time_zone: self.time_zone.or(lower.time_zone),
+            full_text: self.full_text.or(lower.full_text),
             log: self.log.or(lower.log),
             log_format: self.log_format.or(lower.log_format),
         }
@@ -211,6 +240,7 @@ impl Settings {
                 readers: self.readers.unwrap_or(store.readers),
                 cache_bytes: self.cache_bytes.map_or(store.cache_bytes, |size| size.0),
                 default_offset_seconds: self.time_zone.map_or(store.default_offset_seconds, |zone| zone.0),
+                full_text: self.full_text.map_or(store.full_text, Into::into),
                 ..store
             },
             engine: EngineSettings {

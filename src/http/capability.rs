@@ -111,6 +111,18 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         parameter("_id", "token", Some("http://hl7.org/fhir/SearchParameter/Resource-id"), None),
         parameter("_lastUpdated", "date", Some("http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"), None),
         parameter("_list", "special", None, Some("members of a List, by its id")),
+        parameter(
+            "_text",
+            "string",
+            Some("http://hl7.org/fhir/SearchParameter/DomainResource-text"),
+            Some("words of the narrative, \"phrases\", AND, OR, NOT; unless full_text = off"),
+        ),
+        parameter(
+            "_content",
+            "string",
+            Some("http://hl7.org/fhir/SearchParameter/Resource-content"),
+            Some("the same for all text; with full_text = all"),
+        ),
         parameter("_filter", "special", None, Some("search_filter.html without ss, sb, in and ni")),
         parameter(
             "_has",

@@ -16,6 +16,7 @@ use super::fold::key_form;
 use super::registry::{Parameter, registry};
 use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form};
 use super::shape::Shape;
+use super::text::{FullText, text_row};
 use super::values::{self, Measured, quantities, span, strings, tokens};
 
 /// What extraction needs to know besides the resource.
@@ -23,6 +24,8 @@ use super::values::{self, Measured, quantities, span, strings, tokens};
 pub struct ExtractOptions {
     /// Offset of the zone that dates without one are meant in, in seconds east of UTC.
     pub default_offset_seconds: i32,
+    /// What is kept for `_text` and `_content`.
+    pub full_text: FullText,
 }
 
 /// Rows one composite value may have; real ones have a handful.
@@ -50,6 +53,7 @@ pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -
         }
     }
     sort(&mut rows);
+    rows.text = text_row(resource, options.full_text);
     rows
 }
 

@@ -12,6 +12,7 @@ mod control;
 mod filter;
 mod link;
 mod value;
+mod words;
 
 pub use across::{compartment, parse_query_across};
 pub use control::MOST_SORT_KEYS;
@@ -24,6 +25,7 @@ use super::query::{Condition, DateTest, Prefix, Query, Summary, Test, Total};
 use super::registry::{IDENTIFIER, Parameter, registry};
 use super::rows::second_form;
 use super::shape::Forms;
+use super::text::FullText;
 
 /// What parsing needs to know besides the pairs.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ pub struct ParseOptions {
     pub default_offset_seconds: i32,
     /// The time now, in µs since 1970 UTC, for `ap`.
     pub now_micros: i64,
+    /// What is kept for `_text` and `_content`.
+    pub full_text: FullText,
 }
 
 /// Most parameters that select, in one search.
@@ -151,6 +155,7 @@ fn weight(condition: &Condition) -> usize {
         Condition::Has { condition, .. } => RANGE + weight(condition),
         Condition::All(list) | Condition::Any(list) => list.iter().map(|condition| 1 + weight(condition)).sum(),
         Condition::Not(condition) => 1 + weight(condition),
+        Condition::Text { phrase, .. } => RANGE + phrase.tokens.len(),
         Condition::Indexed { test, .. } => match test {
             Test::Token(list) => {
                 let systems: HashSet<_> = list.iter().map(|test| &test.system).collect();
@@ -213,6 +218,7 @@ impl Parser<'_> {
             "_lastUpdated" => return self.dates().map(|tests| tests.map(Condition::LastUpdated)),
             "_list" => return self.list(),
             "_filter" => return self.filter(),
+            "_text" | "_content" => return self.words(),
             _ => {}
         }
         if let Some(path) = self.name.strip_prefix("_has:") {

@@ -81,6 +81,13 @@ pub enum Condition {
     Any(Vec<Condition>),
     /// Must not hold (`_filter`).
     Not(Box<Condition>),
+    /// `_text` and `_content`: text with a phrase in it.
+    Text {
+        /// Only the narrative counts.
+        in_narrative: bool,
+        /// The phrase.
+        phrase: super::text::Phrase,
+    },
     /// Resources in a compartment.
     Compartment {
         /// Type of the owner.

@@ -24,6 +24,7 @@ pub struct IndexRows {
     pub references: Vec<ReferenceRow>,
     pub uris: Vec<UriRow>,
     pub composites: Vec<CompositeRow>,
+    pub text: Option<Box<super::text::TextRow>>,
 }
 
 /// A code, identifier, boolean or contact value.

@@ -245,16 +245,52 @@ impl From<Vec<u8>> for Value {
 #[derive(Debug, Clone, Default)]
 pub struct Statement {
     sql: String,
-    /// Values and the place in `sql` before which each belongs, in ascending order.
-    values: Vec<(usize, Value)>,
+    /// What belongs before a place in `sql`, in ascending order.
+    pieces: Vec<(usize, Piece)>,
     uncached: bool,
+}
+
+/// What SQL text cannot say.
+#[derive(Debug, Clone)]
+enum Piece {
+    Value(Value),
+    /// What only one of the backends understands.
+    OfEach(Box<Dialects>),
+}
+
+#[derive(Debug, Clone)]
+struct Dialects {
+    sqlite: Statement,
+    postgres: Statement,
+}
+
+/// Tells the backends apart.
+pub trait Dialect {
+    /// Whether it is PostgreSQL.
+    const IS_POSTGRES: bool;
+}
+
+impl Dialect for Sqlite {
+    const IS_POSTGRES: bool = false;
+}
+
+impl Dialect for Pg {
+    const IS_POSTGRES: bool = true;
 }
 
 impl Statement {
     /// A statement from fixed SQL without values.
     #[must_use]
     pub fn new(sql: &str) -> Self {
-        Self { sql: sql.to_owned(), values: Vec::new(), uncached: false }
+        Self { sql: sql.to_owned(), pieces: Vec::new(), uncached: false }
+    }
+
+    /// One that each backend writes in its own way.
+    #[must_use]
+    pub fn of_each(sqlite: Self, postgres: Self) -> Self {
+        let uncached = sqlite.uncached || postgres.uncached;
+        let dialects = Dialects { sqlite, postgres };
+        Self { sql: String::new(), pieces: vec![(0, Piece::OfEach(Box::new(dialects)))], uncached }
     }
 
     /// Appends SQL text.
@@ -265,7 +301,7 @@ impl Statement {
 
     /// Appends a placeholder and its value.
     pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
-        self.values.push((self.sql.len(), value.into()));
+        self.pieces.push((self.sql.len(), Piece::Value(value.into())));
         self
     }
 
@@ -273,7 +309,7 @@ impl Statement {
     pub fn append(&mut self, other: Self) -> &mut Self {
         let offset = self.sql.len();
         self.sql.push_str(&other.sql);
-        self.values.extend(other.values.into_iter().map(|(place, value)| (place + offset, value)));
+        self.pieces.extend(other.pieces.into_iter().map(|(place, piece)| (place + offset, piece)));
         self.uncached |= other.uncached;
         self
     }
@@ -296,24 +332,40 @@ impl Statement {
         self
     }
 
-    /// The SQL with `?` for each value.
+    /// The SQL with `?` for each value, and the values, as a backend gets them.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(self.sql.len() + self.values.len());
+    pub fn text(&self, is_postgres: bool) -> (String, Vec<Value>) {
+        let (mut text, mut values) = (String::with_capacity(self.sql.len() + self.pieces.len()), Vec::new());
+        self.write_text(is_postgres, &mut text, &mut values);
+        (text, values)
+    }
+
+    fn write_text(&self, is_postgres: bool, text: &mut String, values: &mut Vec<Value>) {
         let mut start = 0;
-        for (place, _) in &self.values {
+        for (place, piece) in &self.pieces {
             text.push_str(self.sql.get(start..*place).unwrap_or_default());
-            text.push('?');
             start = *place;
+            match piece {
+                Piece::Value(value) => {
+                    text.push('?');
+                    values.push(value.clone());
+                }
+                Piece::OfEach(each) => each.of(is_postgres).write_text(is_postgres, text, values),
+            }
         }
         text.push_str(self.sql.get(start..).unwrap_or_default());
-        text
+    }
+}
+
+impl Dialects {
+    const fn of(&self, is_postgres: bool) -> &Statement {
+        if is_postgres { &self.postgres } else { &self.sqlite }
     }
 }
 
 impl<DB> QueryFragment<DB> for Statement
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
+    DB: Backend + Dialect + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
     i64: ToSql<BigInt, DB>,
     Option<i64>: ToSql<Nullable<BigInt>, DB>,
     str: ToSql<Text, DB>,
@@ -324,9 +376,16 @@ where
             out.unsafe_to_cache_prepared();
         }
         let mut start = 0;
-        for (place, value) in &self.values {
+        for (place, piece) in &self.pieces {
             out.push_sql(self.sql.get(start..*place).unwrap_or_default());
             start = *place;
+            let value = match piece {
+                Piece::Value(value) => value,
+                Piece::OfEach(each) => {
+                    each.of(DB::IS_POSTGRES).walk_ast(out.reborrow())?;
+                    continue;
+                }
+            };
             match value {
                 Value::Integer(value) => out.push_bind_param::<BigInt, i64>(value)?,
                 Value::OptionalInteger(value) => out.push_bind_param::<Nullable<BigInt>, Option<i64>>(value)?,

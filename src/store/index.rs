@@ -13,7 +13,7 @@ use super::write::{FastMap, Memory, WriteTransaction};
 use super::{STATE_LIVE, STATE_REFERENCED, StoreError};
 use crate::format::json;
 use crate::r4::definitions;
-use crate::search::extract::{ExtractOptions, extract};
+use crate::search::extract::extract;
 use crate::search::rows::IndexRows;
 
 /// Characters of folded text in the clustered part of a string row.
@@ -83,7 +83,7 @@ struct KeyRecord {
 pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreError> {
     let mut placeholders: Rows = Vec::new();
     let mut delta = Delta::default();
-    let options = ExtractOptions { default_offset_seconds: transaction.offset_seconds };
+    let options = transaction.extract_options;
     let mut old_rows: FastMap<i64, IndexRows> = FastMap::default();
     for (key, touched) in &transaction.touched {
         if let Some(body) = &touched.stored_body
@@ -104,11 +104,14 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
     intern_systems(transaction.connection, transaction.memory, &systems)?;
 
     let none = IndexRows::default();
+    let mut texts = Vec::new();
     for (key, touched) in &transaction.touched {
         let names = Names { memory: transaction.memory, by_id: &transaction.by_id };
         let old = old_rows.get(key).unwrap_or(&none);
         difference(*key, old, &touched.rows, &names, &mut delta);
+        texts.push((*key, old.text.as_deref(), touched.rows.text.as_deref()));
     }
+    super::text::write(transaction.connection, &texts)?;
     write_resources(transaction, placeholders)?;
     write_history(transaction)?;
     let Delta { add, remove } = delta;

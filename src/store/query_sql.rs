@@ -10,6 +10,7 @@ mod link;
 
 use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
+use super::text;
 use crate::r4::parameters::ParameterKind;
 use crate::search::query::{
     CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
@@ -62,6 +63,9 @@ fn predicate(statement: &mut Statement, condition: &Condition) {
         Condition::Has { parameter, condition } => link::referred(statement, *parameter, condition),
         Condition::All(list) => filter::all(statement, list),
         Condition::Any(list) => filter::any(statement, list),
+        Condition::Text { in_narrative, phrase } => {
+            statement.sql("r.key IN (").append(text::keys(phrase, *in_narrative)).sql(")");
+        }
         Condition::Not(condition) => {
             statement.sql("NOT (");
             predicate(statement, condition);
@@ -96,6 +100,7 @@ pub(super) fn key_set(condition: &Condition) -> Option<Statement> {
         Condition::Has { parameter, condition } => Some(link::targets(*parameter, condition)),
         Condition::All(list) => filter::keys_of_all(list),
         Condition::Any(list) => filter::keys_of_any(list),
+        Condition::Text { in_narrative, phrase } => Some(text::keys(phrase, *in_narrative)),
         Condition::Indexed { .. }
         | Condition::Missing { .. }
         | Condition::Id(_)

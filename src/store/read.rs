@@ -115,7 +115,7 @@ impl Store {
     /// How index values are taken from resources.
     #[must_use]
     pub fn extract_options(&self) -> ExtractOptions {
-        ExtractOptions { default_offset_seconds: self.options.default_offset_seconds }
+        self.options.extract_options()
     }
 
     pub(super) fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {

@@ -16,7 +16,7 @@ use super::writer::load_memory;
 use super::{StoreError, StoreOptions};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
-use crate::search::extract::{ExtractOptions, extract};
+use crate::search::extract::extract;
 
 /// Raised whenever the same body gives other rows than before.
 const INDEX_FORMAT: u32 = 3;
@@ -47,7 +47,11 @@ struct Count {
 
 /// What rows depend on beside the body.
 fn derivation(options: &StoreOptions) -> String {
-    format!("format {INDEX_FORMAT}, time zone {} s", options.default_offset_seconds)
+    format!(
+        "format {INDEX_FORMAT}, time zone {} s, full_text {}",
+        options.default_offset_seconds,
+        options.full_text.name()
+    )
 }
 
 fn remembered(connection: &mut Connection) -> Result<Option<String>, StoreError> {
@@ -69,7 +73,7 @@ pub(super) fn check(connection: &mut Connection, options: &StoreOptions) -> Resu
         None => remember(connection, options),
         Some(known) if known == derivation(options) => Ok(()),
         Some(known) => Err(StoreError::Unavailable(format!(
-            "the search index was made with other settings ({known}; now {}); run `renraku reindex`, or set time_zone back",
+            "the search index was made with other settings ({known}; now {}); run `renraku reindex`, or set time_zone and full_text back",
             derivation(options)
         ))),
     }
@@ -111,11 +115,12 @@ fn rebuild(
     for table in TABLES.iter().map(|table| table.name).chain(["notebook_entry", "notebook_citizen"]) {
         connection.batch(&format!("DELETE FROM {table}"))?;
     }
+    super::text::clear(connection)?;
     let total = Statement::new("SELECT count(*) AS n FROM resource WHERE state = 1");
     let total = connection.load::<Count>(&total)?.first().map_or(0, |count| count.n);
     let total = u64::try_from(total).unwrap_or(0);
     let mut memory = load_memory(connection, None)?;
-    let extract_options = ExtractOptions { default_offset_seconds: options.default_offset_seconds };
+    let extract_options = options.extract_options();
     let (mut after, mut done) = (0, 0_u64);
     loop {
         let mut statement = Statement::new("SELECT key, id, body FROM resource WHERE state = 1 AND key > ");
@@ -124,7 +129,7 @@ fn rebuild(
         let Some(last) = found.last() else { return Ok(done) };
         after = last.key;
         done += found.len() as u64;
-        let mut transaction = WriteTransaction::new(connection, &mut memory, 0, options.default_offset_seconds);
+        let mut transaction = WriteTransaction::new(connection, &mut memory, 0, extract_options);
         transaction.only_index = true;
         for record in found {
             let body = Bytes::from(record.body);

@@ -110,7 +110,7 @@ pub struct WriteTransaction<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) memory: &'a mut Memory,
     pub(super) now: i64,
-    pub(super) offset_seconds: i32,
+    pub(super) extract_options: ExtractOptions,
     pub(super) touched: FastMap<i64, Touched>,
     pub(super) by_id: FastMap<(u8, String), i64>,
     pub(super) heads: FastMap<(u8, String), Option<Head>>,
@@ -151,12 +151,17 @@ struct Mark {
 }
 
 impl<'a> WriteTransaction<'a> {
-    pub(super) fn new(connection: &'a mut Connection, memory: &'a mut Memory, now: i64, offset_seconds: i32) -> Self {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        memory: &'a mut Memory,
+        now: i64,
+        extract_options: ExtractOptions,
+    ) -> Self {
         Self {
             connection,
             memory,
             now,
-            offset_seconds,
+            extract_options,
             touched: FastMap::default(),
             by_id: FastMap::default(),
             heads: FastMap::default(),
@@ -269,8 +274,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says, or that the position is not one of ours.
     pub fn search_page(&mut self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
         self.flush()?;
-        let options = ExtractOptions { default_offset_seconds: self.offset_seconds };
-        search::page_within(self.connection, query, count, with_total, &options)
+        search::page_within(self.connection, query, count, with_total, &self.extract_options)
     }
 
     /// Stores a new version.

@@ -134,7 +134,7 @@ impl WriterThread {
         let clock = jiff::Timestamp::now().as_microsecond() / 1000 * 1000;
         let now = clock.max(memory.last_updated);
         memory.last_updated = now;
-        let mut transaction = WriteTransaction::new(connection, memory, now, self.options.default_offset_seconds);
+        let mut transaction = WriteTransaction::new(connection, memory, now, self.options.extract_options());
         for job in batch.iter_mut() {
             transaction.begin_job();
             if !job.run(&mut transaction) {

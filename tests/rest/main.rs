@@ -36,6 +36,7 @@ mod search_quantity;
 mod search_reference;
 mod search_results;
 mod search_string;
+mod search_text;
 mod search_token;
 mod search_uri;
 mod transaction;

@@ -87,9 +87,14 @@ fn finds_what_is_here() {
 #[test]
 fn says_what_is_wrong() {
     on_each(|server| {
-        for query in
-            ["name=x", "patient.name=x", "_has:Observation:patient:code=x", "_sort=date", "_text=x", "_tag:nonsense=x"]
-        {
+        for query in [
+            "name=x",
+            "patient.name=x",
+            "_has:Observation:patient:code=x",
+            "_sort=date",
+            "_filter=x",
+            "_tag:nonsense=x",
+        ] {
             refused(&server.get(&format!("?{query}")), 400);
         }
         assert!(refused(&server.get("?_type=Nonsense"), 400).contains("Nonsense"));

@@ -8,7 +8,8 @@ use crate::format::json;
 use crate::r4::decimal::sortable;
 use crate::search::fold::exact_hash;
 
-const OPTIONS: ExtractOptions = ExtractOptions { default_offset_seconds: 9 * 3600 };
+const OPTIONS: ExtractOptions =
+    ExtractOptions { default_offset_seconds: 9 * 3600, full_text: crate::search::text::FullText::Off };
 
 #[expect(clippy::print_stdout)]
 /// The files the standard publishes as examples, where they are at hand.

@@ -92,12 +92,12 @@ impl Parser<'_> {
         let code = self.name.split(':').next().unwrap_or_default();
         let every = 1..=u8::try_from(definitions().resources().len()).unwrap_or(u8::MAX);
         let types: Vec<u8> = if query.types.is_empty() { every.collect() } else { query.types.clone() };
-        if matches!(self.name, "_id" | "_lastUpdated" | "_list") {
+        if matches!(self.name, "_id" | "_lastUpdated" | "_list" | "_text" | "_content") {
             return self.condition();
         }
         let (Some(first), true) = (types.first(), COMMON.contains(&code)) else {
             return unknown(format!(
-                "a search across types takes _type, _id, _lastUpdated, _list, {}, not {:?}; search one type by it: [base]/Patient?…",
+                "a search across types takes _type, _id, _lastUpdated, _list, _text, _content, {}, not {:?}; search one type by it: [base]/Patient?…",
                 COMMON.join(", "),
                 self.name
             ));

@@ -4,8 +4,13 @@ use crate::search::query::{
 };
 
 const JST: i32 = 9 * 3600;
-const OPTIONS: ParseOptions =
-    ParseOptions { lenient: false, max_count: 1000, default_offset_seconds: JST, now_micros: 1_700_000_000_000_000 };
+const OPTIONS: ParseOptions = ParseOptions {
+    lenient: false,
+    max_count: 1000,
+    default_offset_seconds: JST,
+    now_micros: 1_700_000_000_000_000,
+    full_text: crate::search::text::FullText::All,
+};
 
 fn number(name: &str) -> u8 {
     definitions().resource_number(name).unwrap()
