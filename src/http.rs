@@ -8,6 +8,7 @@ mod context;
 mod fhir;
 mod negotiation;
 mod notebook;
+mod openapi;
 mod operation;
 mod respond;
 mod schema;
@@ -69,6 +70,7 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .app_data(shared.clone())
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
+                .route("/openapi.json", web::to(openapi::handle))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
                 .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))
                 .default_service(web::to(fhir::nowhere))

@@ -19,6 +19,7 @@ mod fhirpath;
 mod headers;
 mod history;
 mod metadata;
+mod openapi;
 mod operations;
 mod patch;
 mod read;
