@@ -6,6 +6,8 @@
 //! clock.
 
 pub mod category;
+pub mod lens;
+pub mod model;
 mod project;
 mod texts;
 mod when;

@@ -27,6 +27,7 @@ mod cache;
 mod canonical;
 pub mod connection;
 mod content;
+mod entity;
 mod gather;
 mod history;
 mod import;
@@ -50,10 +51,11 @@ use crate::search::text::FullText;
 pub use canonical::StoredDefinitions;
 pub use connection::Database;
 pub use content::Content;
+pub use entity::{ColumnKind, EntityColumn, EntityFound, EntityQuery, EntityTable};
 pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
-pub use notebook::{CitizenRow, EntryRow, NotebookRows};
+pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
 pub use read::{Pending, Store};
 pub use reindex::reindex;
 pub use search::{Found, SearchPage};
@@ -73,15 +75,24 @@ pub struct StoreOptions {
     pub default_offset_seconds: i32,
     /// What is kept for `_text` and `_content`.
     pub full_text: FullText,
+    /// How notebook rows are made.
+    pub project: Projection,
 }
 
 impl StoreOptions {
     /// The defaults for a database: 64 MiB of cache on SQLite (which one process owns), none on
-    /// PostgreSQL; Japanese time.
+    /// PostgreSQL; Japanese time. `project` makes the notebook rows of what is stored.
     #[must_use]
-    pub fn new(database: Database) -> Self {
+    pub fn new(database: Database, project: Projection) -> Self {
         let cache_bytes = if database.is_postgres() { 0 } else { 64 << 20 };
-        Self { database, readers: 8, cache_bytes, default_offset_seconds: 9 * 3600, full_text: FullText::default() }
+        Self {
+            database,
+            readers: 8,
+            cache_bytes,
+            default_offset_seconds: 9 * 3600,
+            full_text: FullText::default(),
+            project,
+        }
     }
 
     /// How index values are taken from resources.

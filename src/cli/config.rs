@@ -222,7 +222,7 @@ impl Settings {
     fn complete(self) -> Result<Config, Failure> {
         let database = self.database.as_deref().unwrap_or("sqlite://renraku.db");
         let database = Database::parse(database).map_err(|why| Failure::new(2, format!("database: {why}")))?;
-        let store = StoreOptions::new(database);
+        let store = StoreOptions::new(database, renraku::notebook::project);
         let engine = EngineSettings::default();
         let http = HttpSettings::default();
         let (default_count, max_count) =

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let rebuilt = store::reindex(&config.store, &notebook::project, &mut progress);
+    let rebuilt = store::reindex(&config.store, notebook::model::tables(), &mut progress);
     bar.finish_and_clear();
     let count = rebuilt.map_err(|error| cannot_open(&config.store.database, &error))?;
     answer(format_args!("rebuilt the index of {count} resources in {:.1} s", started.elapsed().as_secs_f64()));

@@ -2,7 +2,6 @@
 
 use super::{Engine, Rejection};
 use crate::format::json::{self, Node};
-use crate::notebook;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::reference::is_id;
@@ -54,7 +53,7 @@ impl Engine {
             id: id.to_owned(),
             content: Content::prepare(resource),
             rows: extract(type_number, resource, &self.store.extract_options()),
-            notebook: notebook::project(type_name, resource),
+            notebook: (self.store.options().project)(type_name, resource),
         }
     }
 

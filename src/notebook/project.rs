@@ -8,6 +8,7 @@ mod observation;
 mod plans;
 mod sharing;
 
+use super::model;
 use super::texts::{self, or_missing};
 use super::when::When;
 use crate::format::json::Node;
@@ -49,14 +50,15 @@ impl Draft {
 #[must_use]
 pub fn project(type_name: &str, resource: &Node<'_>) -> NotebookRows {
     if type_name == "Patient" {
-        return NotebookRows { citizen: Some(citizen::citizen(resource)), entries: Vec::new() };
+        return NotebookRows { citizen: Some(citizen::citizen(resource)), ..NotebookRows::default() };
     }
     if is_entered_in_error(resource) {
         return NotebookRows::default();
     }
+    let entities = model::rows(type_name, resource);
     let subjects = subjects(type_name, resource);
     if subjects.is_empty() {
-        return NotebookRows::default();
+        return NotebookRows { entities, ..NotebookRows::default() };
     }
     let labels = labels(resource);
     let status = resource.text("status").map(str::to_owned);
@@ -78,7 +80,7 @@ pub fn project(type_name: &str, resource: &Node<'_>) -> NotebookRows {
             });
         }
     }
-    NotebookRows { citizen: None, entries }
+    NotebookRows { citizen: None, entries, entities }
 }
 
 fn drafts(type_name: &str, resource: &Node<'_>) -> Vec<Draft> {

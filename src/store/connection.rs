@@ -211,6 +211,8 @@ pub enum Value {
     OptionalInteger(Option<i64>),
     /// Text.
     Text(String),
+    /// Text or NULL.
+    OptionalText(Option<String>),
     /// Bytes.
     Bytes(bytes::Bytes),
 }
@@ -369,6 +371,7 @@ where
     i64: ToSql<BigInt, DB>,
     Option<i64>: ToSql<Nullable<BigInt>, DB>,
     str: ToSql<Text, DB>,
+    Option<String>: ToSql<Nullable<Text>, DB>,
     [u8]: ToSql<Binary, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
@@ -390,6 +393,7 @@ where
                 Value::Integer(value) => out.push_bind_param::<BigInt, i64>(value)?,
                 Value::OptionalInteger(value) => out.push_bind_param::<Nullable<BigInt>, Option<i64>>(value)?,
                 Value::Text(value) => out.push_bind_param::<Text, str>(value)?,
+                Value::OptionalText(value) => out.push_bind_param::<Nullable<Text>, Option<String>>(value)?,
                 Value::Bytes(value) => out.push_bind_param::<Binary, [u8]>(value)?,
             }
         }

@@ -1,6 +1,7 @@
 //! Writes an overlay: rows of all kinds, sorted so that neighbouring tree pages are visited
 //! together, several rows a statement.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use diesel::QueryableByName;
@@ -8,7 +9,8 @@ use diesel::sql_types::{BigInt, Text};
 use sha2::{Digest, Sha256};
 
 use super::connection::{Connection, Statement, Value};
-use super::notebook::citizen_values;
+use super::entity;
+use super::notebook::{EntityRow, citizen_values};
 use super::write::{FastMap, Memory, WriteTransaction};
 use super::{STATE_LIVE, STATE_REFERENCED, StoreError};
 use crate::format::json;
@@ -85,14 +87,17 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
     let mut delta = Delta::default();
     let options = transaction.extract_options;
     let mut old_rows: FastMap<i64, IndexRows> = FastMap::default();
+    let mut old_entities: Vec<(i64, EntityRow)> = Vec::new();
     for (key, touched) in &transaction.touched {
         if let Some(body) = &touched.stored_body
             && let Ok(resource) = json::parse(body)
         {
             old_rows.insert(*key, extract(touched.type_number, &resource, &options));
+            let name = definitions().resource_by_number(touched.type_number).map_or("", |found| found.name.as_str());
+            old_entities.extend((transaction.project)(name, &resource).entities.into_iter().map(|row| (*key, row)));
         }
     }
-    resolve_references(transaction, &old_rows, &mut placeholders)?;
+    resolve_references(transaction, &old_rows, &old_entities, &mut placeholders)?;
     // Emptied before anything is looked up in it: what is known below must stay known until the end.
     if transaction.memory.systems.len() > MOST_SYSTEMS {
         transaction.memory.systems.clear();
@@ -127,7 +132,7 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
         add.sort_by(|left, right| compare_rows(left, right));
         insert(transaction.connection, table.name, table.columns, add)?;
     }
-    write_notebook(transaction)
+    write_notebook(transaction, old_entities)
 }
 
 /// What the rows' names stand for, all resolved by now.
@@ -259,6 +264,7 @@ fn intern_systems(connection: &mut Connection, memory: &mut Memory, uris: &BTree
 fn resolve_references(
     transaction: &mut WriteTransaction<'_>,
     old_rows: &FastMap<i64, IndexRows>,
+    old_entities: &[(i64, EntityRow)],
     placeholders: &mut Rows,
 ) -> Result<(), StoreError> {
     let mut unknown: FastMap<u8, BTreeSet<String>> = FastMap::default();
@@ -272,11 +278,14 @@ fn resolve_references(
         .map(|touched| &touched.rows)
         .chain(old_rows.values())
         .flat_map(|rows| &rows.references);
-    let citizens = transaction.touched.values().flat_map(|touched| &touched.notebook.entries);
+    let notebooks = || transaction.touched.values().map(|touched| &touched.notebook);
+    let citizens = notebooks().flat_map(|rows| &rows.entries).map(|entry| &entry.subject_id);
+    let citizens = citizens.chain(notebooks().flat_map(|rows| &rows.entities).map(|row| &row.citizen_id));
+    let citizens = citizens.chain(old_entities.iter().map(|(_, row)| &row.citizen_id));
     let patient = patient_number();
     let names = references
         .map(|row| (row.target_type, row.target_id.as_str()))
-        .chain(citizens.map(|entry| (patient, entry.subject_id.as_str())));
+        .chain(citizens.filter(|id| !id.is_empty()).map(|id| (patient, id.as_str())));
     let mut last: Option<(u8, &str)> = None;
     for (type_number, id) in names {
         if last == Some((type_number, id)) {
@@ -389,11 +398,12 @@ fn write_history(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErro
     insert_strict(transaction.connection, "change", &["seq", "key", "version", "type", "updated", "method"], changes)
 }
 
-fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreError> {
+fn write_notebook(transaction: &mut WriteTransaction<'_>, gone: Vec<(i64, EntityRow)>) -> Result<(), StoreError> {
     let patient = patient_number();
     let mut entries = Vec::new();
     let mut citizens = Vec::new();
     let mut superseded = Vec::new();
+    let mut entities = entity::Written::new();
     for (key, touched) in &transaction.touched {
         if touched.stored_body.is_some() {
             superseded.push((*key, touched.type_number == patient));
@@ -406,6 +416,12 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
             citizens.push(row);
         }
         let names = Names { memory: transaction.memory, by_id: &transaction.by_id };
+        for row in &touched.notebook.entities {
+            let citizen = if row.citizen_id.is_empty() { Some(0) } else { names.key(patient, &row.citizen_id) };
+            if let Some(citizen) = citizen {
+                entity::add(&mut entities, row, *key, citizen);
+            }
+        }
         for entry in &touched.notebook.entries {
             let Some(citizen) = names.key(patient, &entry.subject_id) else { continue };
             entries.push(vec![
@@ -423,6 +439,16 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
             ]);
         }
     }
+    for (key, row) in gone {
+        let citizen = if row.citizen_id.is_empty() {
+            Some(0)
+        } else {
+            Names { memory: transaction.memory, by_id: &transaction.by_id }.key(patient, &row.citizen_id)
+        };
+        if let Some(citizen) = citizen {
+            entity::remove(transaction.connection, &row, key, citizen)?;
+        }
+    }
     for (key, is_citizen) in superseded {
         let mut statement = Statement::new("DELETE FROM notebook_entry WHERE key = ");
         statement.bind(key);
@@ -436,14 +462,25 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreErr
     let columns =
         ["key", "name", "kana", "birth_date", "gender", "address", "notebook_id", "hospital_id", "insured_id"];
     insert_strict(transaction.connection, "notebook_citizen", &columns, citizens)?;
+    for (table, (columns, mut rows)) in entities {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        rows.sort_by(|left, right| {
+            left.get(2)
+                .zip(right.get(2))
+                .map_or(Ordering::Equal, |(left, right)| {
+                    compare_rows(std::slice::from_ref(left), std::slice::from_ref(right))
+                })
+                .then_with(|| compare_rows(left, right))
+        });
+        insert_strict(transaction.connection, table, &columns, rows)?;
+    }
     let columns =
         ["key", "ordinal", "citizen", "category", "low", "high", "date_text", "title", "detail", "status", "labels"];
     entries.sort_by(|left, right| compare_rows(left, right));
     insert_strict(transaction.connection, "notebook_entry", &columns, entries)
 }
 
-fn compare_rows(left: &[Value], right: &[Value]) -> std::cmp::Ordering {
-    use std::cmp::Ordering;
+fn compare_rows(left: &[Value], right: &[Value]) -> Ordering {
     for (left, right) in left.iter().zip(right) {
         let order = match (left, right) {
             (Value::Integer(left), Value::Integer(right)) => left.cmp(right),

@@ -6,7 +6,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement, Value};
-use super::{StoreError, type_of_key};
+use super::{EntityTable, StoreError, type_of_key};
+use crate::format::json::Node;
 use crate::r4::definitions;
 
 /// The notebook rows of one resource.
@@ -16,6 +17,40 @@ pub struct NotebookRows {
     pub citizen: Option<CitizenRow>,
     /// What the timeline shows.
     pub entries: Vec<EntryRow>,
+    /// Typed rows.
+    pub entities: Vec<EntityRow>,
+}
+
+/// How the notebook rows of a resource are made, from its type and content. What it makes must depend on
+/// nothing else: when a version is superseded, its rows are made again to be removed.
+pub type Projection = fn(&str, &Node<'_>) -> NotebookRows;
+
+/// One value of a typed row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// Not stated.
+    Nothing,
+    /// A text, a code, a reference, or a number with its digits.
+    Text(String),
+    /// A whole number, or 0 and 1 for a boolean.
+    Integer(i64),
+    /// A date as it was written, with its beginning in µs since 1970 UTC.
+    Date(String, Option<i64>),
+    /// Several references.
+    Texts(Vec<String>),
+}
+
+/// One row of a typed notebook table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityRow {
+    /// The entity's table.
+    pub table: &'static EntityTable,
+    /// Place among the rows of its resource.
+    pub ordinal: i32,
+    /// The citizen: id of the Patient; empty for what is about nobody.
+    pub citizen_id: String,
+    /// Values, in the order of the entity's fields.
+    pub cells: Vec<Cell>,
 }
 
 /// A citizen as the notebook's front page shows them; unknown values are empty.

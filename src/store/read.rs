@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::cache::VersionCache;
 use super::canonical::DefinitionClock;
 use super::connection::{Connection, Database, Role, Statement};
+use super::entity::{self, EntityFound, EntityQuery};
 use super::gather::{self, Gathering};
 use super::history::{self, Change, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
@@ -212,6 +213,14 @@ impl Store {
     /// What the database says.
     pub fn citizens(&self, after: i64, count: u32) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
         notebook::citizens(&mut *self.reader()?, after, count)
+    }
+
+    /// One page of a typed notebook table.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityFound>, StoreError> {
+        entity::find(&mut *self.reader()?, query)
     }
 
     /// A page of a citizen's timeline. Blocks.

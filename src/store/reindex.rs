@@ -10,11 +10,10 @@ use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::connection::{Connection, Statement};
 use super::index::TABLES;
-use super::notebook::NotebookRows;
 use super::write::WriteTransaction;
 use super::writer::load_memory;
-use super::{StoreError, StoreOptions};
-use crate::format::json::{self, Node};
+use super::{EntityTable, StoreError, StoreOptions};
+use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::extract;
 
@@ -80,13 +79,13 @@ pub(super) fn check(connection: &mut Connection, options: &StoreOptions) -> Resu
 }
 
 /// Rebuilds all index and notebook rows in one transaction; the store must not be open. Answers the
-/// number of resources. `project` makes notebook rows, `progress` is told (done, of).
+/// number of resources. `tables` are those of the notebook, `progress` is told (done, of).
 ///
 /// # Errors
 /// What the database says; then everything is as before.
 pub fn reindex(
     options: &StoreOptions,
-    project: &dyn Fn(&str, &Node<'_>) -> NotebookRows,
+    tables: &[&'static EntityTable],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
     let _owner = super::read::own(&options.database)?;
@@ -94,7 +93,7 @@ pub fn reindex(
     connection.migrate()?;
     connection.batch("BEGIN")?;
     connection.lock_writers()?;
-    let rebuilt = rebuild(&mut connection, options, project, progress).and_then(|count| {
+    let rebuilt = rebuild(&mut connection, options, tables, progress).and_then(|count| {
         remember(&mut connection, options)?;
         connection.batch("COMMIT")?;
         Ok(count)
@@ -109,10 +108,15 @@ pub fn reindex(
 fn rebuild(
     connection: &mut Connection,
     options: &StoreOptions,
-    project: &dyn Fn(&str, &Node<'_>) -> NotebookRows,
+    tables: &[&'static EntityTable],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
-    for table in TABLES.iter().map(|table| table.name).chain(["notebook_entry", "notebook_citizen"]) {
+    for table in TABLES
+        .iter()
+        .map(|table| table.name)
+        .chain(["notebook_entry", "notebook_citizen"])
+        .chain(tables.iter().map(|table| table.name.as_str()))
+    {
         connection.batch(&format!("DELETE FROM {table}"))?;
     }
     super::text::clear(connection)?;
@@ -138,7 +142,7 @@ fn rebuild(
             let type_number = super::type_of_key(record.key);
             let name = definitions().resource_by_number(type_number).map_or("", |found| found.name.as_str());
             let rows = extract(type_number, &resource, &extract_options);
-            let notebook = project(name, &resource);
+            let notebook = (options.project)(name, &resource);
             drop(resource);
             transaction.reindex(record.key, record.id, body, rows, notebook);
         }

@@ -12,7 +12,7 @@ use diesel::sql_types::BigInt;
 use foldhash::fast::RandomState;
 
 use super::connection::{Connection, Statement};
-use super::notebook::NotebookRows;
+use super::notebook::{NotebookRows, Projection};
 use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
 use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
@@ -111,6 +111,8 @@ pub struct WriteTransaction<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) now: i64,
     pub(super) extract_options: ExtractOptions,
+    /// How the notebook rows of superseded versions are made again.
+    pub(super) project: Projection,
     pub(super) touched: FastMap<i64, Touched>,
     pub(super) by_id: FastMap<(u8, String), i64>,
     pub(super) heads: FastMap<(u8, String), Option<Head>>,
@@ -162,6 +164,7 @@ impl<'a> WriteTransaction<'a> {
             memory,
             now,
             extract_options,
+            project: |_, _| NotebookRows::default(),
             touched: FastMap::default(),
             by_id: FastMap::default(),
             heads: FastMap::default(),

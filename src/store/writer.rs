@@ -135,6 +135,7 @@ impl WriterThread {
         let now = clock.max(memory.last_updated);
         memory.last_updated = now;
         let mut transaction = WriteTransaction::new(connection, memory, now, self.options.extract_options());
+        transaction.project = self.options.project;
         for job in batch.iter_mut() {
             transaction.begin_job();
             if !job.run(&mut transaction) {
