@@ -412,3 +412,24 @@ impl Query for Statement {
 }
 
 impl<Conn> RunQueryDsl<Conn> for &Statement {}
+
+#[cfg(test)]
+mod tests {
+    /// Of two migrations with the same date and time only one would run.
+    #[test]
+    fn every_migration_has_a_time_of_its_own_and_a_twin() {
+        let names = |folder: &str| {
+            let path = format!("{}/migrations/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let entries = std::fs::read_dir(path).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let sqlite = names("sqlite");
+        assert_eq!(sqlite, names("postgresql"));
+        let mut times: Vec<&str> = sqlite.iter().filter_map(|name| name.split('_').next()).collect();
+        times.dedup();
+        assert_eq!(times.len(), sqlite.len(), "{sqlite:?}");
+    }
+}

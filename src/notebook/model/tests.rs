@@ -186,7 +186,7 @@ fn the_examples_of_the_guide_are_notebook_rows() {
 #[test]
 fn the_migrations_have_the_tables_of_the_model() {
     for (folder, is_postgres) in [("sqlite", false), ("postgresql", true)] {
-        let file = format!("{}/migrations/{folder}/2026-11-25-000000_notebook/up.sql", env!("CARGO_MANIFEST_DIR"));
+        let file = format!("{}/migrations/{folder}/2026-11-25-014000_notebook/up.sql", env!("CARGO_MANIFEST_DIR"));
         let expected: Vec<String> = tables().iter().map(|table| table.definition(is_postgres)).collect();
         let expected = expected.join("\n");
         if std::env::var_os("RENRAKU_WRITE_MIGRATIONS").is_some() {
