@@ -12,6 +12,7 @@ use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
 use super::text;
 use crate::r4::parameters::ParameterKind;
+use crate::search::extract::sortable_micros;
 use crate::search::query::{
     CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
     Test, TokenTest, UriTest,
@@ -367,26 +368,31 @@ fn like(text: &str) -> String {
 
 /// FHIR R4 search.html#prefix on spans: the value is `[low, high]`, the row `[low column, high column]`.
 fn date(statement: &mut Statement, test: &DateTest, low: &str, high: &str) {
-    let DateTest { prefix, low: from, high: to } = *test;
+    span(statement, test.prefix, &Value::Integer(test.low), &Value::Integer(test.high), low, high);
+}
+
+/// The same on any values that sort like times.
+fn span(statement: &mut Statement, prefix: Prefix, from: &Value, to: &Value, low: &str, high: &str) {
+    let (from, to) = (|| from.clone(), || to.clone());
     match prefix {
         Prefix::Eq => {
-            statement.sql(low).sql(" >= ").bind(from).sql(" AND ").sql(low).sql(" <= ").bind(to);
-            statement.sql(" AND ").sql(high).sql(" <= ").bind(to)
+            statement.sql(low).sql(" >= ").bind(from()).sql(" AND ").sql(low).sql(" <= ").bind(to());
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to())
         }
-        Prefix::Ne => statement.sql(low).sql(" < ").bind(from).sql(" OR ").sql(high).sql(" > ").bind(to),
-        Prefix::Gt => statement.sql(high).sql(" > ").bind(to),
-        Prefix::Lt => statement.sql(low).sql(" < ").bind(from),
+        Prefix::Ne => statement.sql(low).sql(" < ").bind(from()).sql(" OR ").sql(high).sql(" > ").bind(to()),
+        Prefix::Gt => statement.sql(high).sql(" > ").bind(to()),
+        Prefix::Lt => statement.sql(low).sql(" < ").bind(from()),
         Prefix::Ge => {
-            statement.sql(high).sql(" > ").bind(to).sql(" OR (").sql(low).sql(" >= ").bind(from);
-            statement.sql(" AND ").sql(high).sql(" <= ").bind(to).sql(")")
+            statement.sql(high).sql(" > ").bind(to()).sql(" OR (").sql(low).sql(" >= ").bind(from());
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to()).sql(")")
         }
         Prefix::Le => {
-            statement.sql(low).sql(" < ").bind(from).sql(" OR (").sql(low).sql(" >= ").bind(from);
-            statement.sql(" AND ").sql(high).sql(" <= ").bind(to).sql(")")
+            statement.sql(low).sql(" < ").bind(from()).sql(" OR (").sql(low).sql(" >= ").bind(from());
+            statement.sql(" AND ").sql(high).sql(" <= ").bind(to()).sql(")")
         }
-        Prefix::Sa => statement.sql(low).sql(" > ").bind(to),
-        Prefix::Eb => statement.sql(high).sql(" < ").bind(from),
-        Prefix::Ap => statement.sql(low).sql(" <= ").bind(to).sql(" AND ").sql(high).sql(" >= ").bind(from),
+        Prefix::Sa => statement.sql(low).sql(" > ").bind(to()),
+        Prefix::Eb => statement.sql(high).sql(" < ").bind(from()),
+        Prefix::Ap => statement.sql(low).sql(" <= ").bind(to()).sql(" AND ").sql(high).sql(" >= ").bind(from()),
     };
 }
 
@@ -479,15 +485,8 @@ fn composite(statement: &mut Statement, test: &CompositeTest) {
             statement.sql(")");
         }
         CompositeSecond::Date(test) => {
-            let sortable = |micros: i64| ((micros as u64) ^ (1 << 63)).to_be_bytes().to_vec();
-            let next = |micros: i64| sortable(micros.saturating_add(1));
-            // The same comparisons on sortable bytes: [low, high] inclusive becomes [low, high + 1).
-            let exact = match test.prefix {
-                Prefix::Gt | Prefix::Sa | Prefix::Le => sortable(test.high),
-                _ => sortable(test.low),
-            };
-            let bytes = NumberTest { prefix: test.prefix, low: sortable(test.low), high: next(test.high), exact };
-            range(statement, &bytes, "low", "high");
+            let sortable = |micros: i64| Value::Bytes(sortable_micros(micros).into());
+            span(statement, test.prefix, &sortable(test.low), &sortable(test.high), "low", "high");
         }
     }
     statement.sql(")");

@@ -99,3 +99,29 @@ fn quantities_of_composites_are_in_base_units() {
         find("61500", &[]);
     });
 }
+
+/// FHIR R4 search.html#prefix: a period that only overlaps what was asked for is neither in it nor
+/// beyond it, as a component no less than alone.
+#[test]
+fn a_date_component_compares_like_a_date() {
+    on_each(|server| {
+        let tag = unique("composite-date");
+        let period = json!({ "start": "2023-12-31", "end": "2024-02-29" });
+        let id = created(server, &tagged(observation(json!({ "valuePeriod": period })), &tag));
+        for (value, is_found) in [
+            ("2024-02", false),
+            ("ge2024-02", false),
+            ("le2024-02", true),
+            ("gt2024-01", true),
+            ("lt2024-01", true),
+            ("le2023-12", false),
+            ("ne2024-02", true),
+            ("sa2023-11", true),
+            ("eb2024-03", true),
+        ] {
+            let wanted: &[&str] = if is_found { &[&id] } else { &[] };
+            finds(server, &format!("Observation?_tag={tag}&value-date={value}"), wanted);
+            finds(server, &format!("Observation?_tag={tag}&code-value-date=8302-2${value}"), wanted);
+        }
+    });
+}

@@ -1,0 +1,524 @@
+//! Random searches: a model that the naive evaluator walks, and its text as a client writes it.
+//! Most values are taken from what is stored, so that most searches find something.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::naive::{World, may_be_target};
+use crate::parameters::{self, COMMON, Form, Kind, Parameter, Path, TYPES};
+use crate::random::Random;
+use crate::values;
+
+/// A value to compare with.
+#[derive(Debug, Clone)]
+pub(crate) enum Operand {
+    Token { system: Option<String>, code: Option<String> },
+    Text(String),
+    Date { prefix: &'static str, text: String },
+    Number { prefix: &'static str, text: String, system: Option<String>, code: Option<String> },
+    Pair(Box<Operand>, Box<Operand>),
+}
+
+/// One parameter; all must hold.
+#[derive(Debug, Clone)]
+pub(crate) enum Term {
+    Id(Vec<String>),
+    Plain { code: &'static str, modifier: Option<&'static str>, operands: Vec<Operand> },
+    Chain { code: &'static str, target_type: Option<&'static str>, rest: Box<Term> },
+    Has { source_type: &'static str, code: &'static str, rest: Box<Term> },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Sort {
+    pub(crate) code: &'static str,
+    pub(crate) descending: bool,
+}
+
+/// `_include` and `_revinclude`.
+#[derive(Debug, Clone)]
+pub(crate) struct Include {
+    pub(crate) reverse: bool,
+    pub(crate) source_type: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) target_type: Option<&'static str>,
+}
+
+/// A search with what the server is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    /// The types it is about; several or all for a search across types.
+    pub(crate) types: Vec<&'static str>,
+    /// Id of the Patient whose compartment is searched.
+    pub(crate) compartment: Option<String>,
+    pub(crate) terms: Vec<Term>,
+    pub(crate) sort: Vec<Sort>,
+    pub(crate) count: Option<usize>,
+    pub(crate) include: Option<Include>,
+}
+
+const PREFIXES: &[&str] = &["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
+
+impl Operand {
+    fn text(&self) -> String {
+        match self {
+            Self::Token { system: None, code } => escape(code.as_deref().unwrap_or_default()),
+            Self::Token { system: Some(system), code } => {
+                format!("{}|{}", escape(system), escape(code.as_deref().unwrap_or_default()))
+            }
+            Self::Text(text) => escape(text),
+            Self::Date { prefix, text } => format!("{prefix}{text}"),
+            Self::Number { prefix, text, system: None, code: None } => format!("{prefix}{text}"),
+            Self::Number { prefix, text, system, code } => format!(
+                "{prefix}{text}|{}|{}",
+                escape(system.as_deref().unwrap_or_default()),
+                escape(code.as_deref().unwrap_or_default())
+            ),
+            Self::Pair(first, second) => format!("{}${}", first.text(), second.text()),
+        }
+    }
+}
+
+/// FHIR R4 search.html#escaping.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        if matches!(letter, ',' | '|' | '$' | '\\') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
+}
+
+impl Term {
+    fn pair(&self) -> (String, String) {
+        match self {
+            Self::Id(ids) => ("_id".to_owned(), ids.join(",")),
+            Self::Plain { code, modifier, operands } => {
+                let name = modifier.map_or_else(|| (*code).to_owned(), |modifier| format!("{code}:{modifier}"));
+                // The version of a canonical is no system: its | stands as it is.
+                let is_canonical = matches!(*code, "_profile" | "instantiates-canonical");
+                let texts: Vec<String> = operands
+                    .iter()
+                    .map(|operand| if is_canonical { operand.text().replace("\\|", "|") } else { operand.text() })
+                    .collect();
+                (name, texts.join(","))
+            }
+            Self::Chain { code, target_type, rest } => {
+                let (name, value) = rest.pair();
+                let kind = target_type.map_or_else(String::new, |kind| format!(":{kind}"));
+                (format!("{code}{kind}.{name}"), value)
+            }
+            Self::Has { source_type, code, rest } => {
+                let (name, value) = rest.pair();
+                (format!("_has:{source_type}:{code}:{name}"), value)
+            }
+        }
+    }
+}
+
+impl Search {
+    /// Path and query below the base; `{base}` in values is for the caller to fill in.
+    pub(crate) fn path(&self) -> String {
+        let mut pairs: Vec<(String, String)> = self.terms.iter().map(Term::pair).collect();
+        let mut path = match (&self.compartment, self.types.as_slice()) {
+            (Some(owner), [kind]) => format!("Patient/{owner}/{kind}"),
+            (Some(owner), _) => format!("Patient/{owner}/*"),
+            (None, [kind]) => (*kind).to_owned(),
+            (None, kinds) => {
+                pairs.insert(0, ("_type".to_owned(), kinds.join(",")));
+                String::new()
+            }
+        };
+        if !self.sort.is_empty() {
+            let key = |sort: &Sort| format!("{}{}", if sort.descending { "-" } else { "" }, sort.code);
+            pairs.push(("_sort".to_owned(), self.sort.iter().map(key).collect::<Vec<_>>().join(",")));
+        }
+        if let Some(include) = &self.include {
+            let name = if include.reverse { "_revinclude" } else { "_include" };
+            let kind = include.target_type.map_or_else(String::new, |kind| format!(":{kind}"));
+            pairs.push((name.to_owned(), format!("{}:{}{kind}", include.source_type, include.code)));
+        }
+        // What has no limit of its own is read at once.
+        pairs.push(("_count".to_owned(), self.count.unwrap_or(1000).to_string()));
+        for (place, (name, value)) in pairs.iter().enumerate() {
+            path.push(if place == 0 { '?' } else { '&' });
+            path.push_str(&format!("{}={}", percent(name), percent(value)));
+        }
+        path
+    }
+}
+
+/// Percent-encodes all but what is never special.
+fn percent(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// Makes searches over a world.
+pub(crate) struct Maker<'m> {
+    pub(crate) random: &'m mut Random,
+    pub(crate) world: &'m World,
+}
+
+impl Maker<'_> {
+    pub(crate) fn search(&mut self) -> Search {
+        let mut search = Search {
+            types: Vec::new(),
+            compartment: None,
+            terms: Vec::new(),
+            sort: Vec::new(),
+            count: None,
+            include: None,
+        };
+        match self.random.below(20) {
+            0 => return self.across(search),
+            1 => {
+                search.compartment = Some(self.id_of("Patient"));
+                if self.random.chance(30) {
+                    search.types = TYPES
+                        .iter()
+                        .map(|(name, _)| *name)
+                        .filter(|name| !parameters::patient_compartment(name).is_empty())
+                        .collect();
+                    return search;
+                }
+                loop {
+                    let kind = self.random.pick(TYPES).0;
+                    if !parameters::patient_compartment(kind).is_empty() {
+                        search.types.push(kind);
+                        break;
+                    }
+                }
+            }
+            _ => {
+                let kind = self.random.pick(TYPES).0;
+                search.types.push(kind);
+            }
+        }
+        let kind = search.types[0];
+        let count = self.random.pick(&[0, 1, 1, 1, 1, 2, 2, 2, 3, 4]);
+        for _ in 0..count {
+            let term = self.term(kind, 0);
+            search.terms.push(term);
+        }
+        if self.random.chance(25) {
+            let keys = 1 + self.random.below(3);
+            for _ in 0..keys {
+                let sort = self.sort(kind);
+                search.sort.push(sort);
+            }
+        }
+        if self.random.chance(25) {
+            search.count = Some(1 + self.random.below(12));
+        } else if self.random.chance(15) {
+            search.include = self.include(kind);
+        }
+        search
+    }
+
+    fn across(&mut self, mut search: Search) -> Search {
+        while search.types.len() < 2 {
+            let kind = self.random.pick(TYPES).0;
+            if !search.types.contains(&kind) {
+                search.types.push(kind);
+            }
+        }
+        let term = if self.random.chance(30) {
+            Term::Id(vec!["x0".to_owned(), "x2".to_owned()])
+        } else {
+            let parameter = self.random.one_of(COMMON);
+            let kind = search.types[0];
+            self.plain(kind, parameter, true)
+        };
+        search.terms.push(term);
+        search
+    }
+
+    fn id_of(&mut self, kind: &str) -> String {
+        let ids: Vec<&str> = self.world.of_type(kind).filter_map(|resource| resource["id"].as_str()).collect();
+        (self.random.pick(&ids)).to_owned()
+    }
+
+    fn term(&mut self, kind: &'static str, depth: usize) -> Term {
+        let links: Vec<&'static Parameter> =
+            parameters::of_type(kind).filter(|parameter| parameter.kind == Kind::Reference).collect();
+        match self.random.below(100) {
+            0..4 => Term::Id((0..=self.random.below(3)).map(|_| self.id_of(kind)).collect()),
+            4..18 if depth < 3 && !links.is_empty() => self.chain(links, depth),
+            18..30 if depth < 3 => self.has(kind, depth),
+            _ => {
+                let common = self.random.chance(10);
+                let list: Vec<&'static Parameter> =
+                    if common { COMMON.iter().collect() } else { parameters::of_type(kind).collect() };
+                let parameter = self.random.pick(&list);
+                self.plain(kind, parameter, true)
+            }
+        }
+    }
+
+    fn chain(&mut self, links: Vec<&'static Parameter>, depth: usize) -> Term {
+        let parameter = self.random.pick(&links);
+        let known = |kind: &&'static str| TYPES.iter().any(|(name, _)| name == kind);
+        let mut targets: Vec<&'static str> = parameter.targets.iter().copied().filter(known).collect();
+        if parameter.targets.is_empty() {
+            targets = TYPES.iter().map(|(name, _)| *name).collect();
+        }
+        if targets.is_empty() {
+            // Nothing it may point at is in this world: a search all the same.
+            let rest = Box::new(Term::Id(vec!["x0".to_owned()]));
+            return Term::Chain { code: parameter.code, target_type: None, rest };
+        }
+        let target = self.random.pick(&targets);
+        if !parameter.targets.is_empty() && self.random.chance(50) {
+            // Without a type it leads to every type that knows the rest, so the rest is simple.
+            let list: Vec<&'static Parameter> = parameters::of_type(target).collect();
+            let next = self.random.pick(&list);
+            let same_kind = |kind: &&str| parameters::find(kind, next.code).is_none_or(|other| other.kind == next.kind);
+            if targets.iter().all(same_kind) {
+                let rest = Box::new(self.plain(target, next, false));
+                return Term::Chain { code: parameter.code, target_type: None, rest };
+            }
+        }
+        Term::Chain { code: parameter.code, target_type: Some(target), rest: Box::new(self.term(target, depth + 1)) }
+    }
+
+    fn has(&mut self, kind: &'static str, depth: usize) -> Term {
+        let mut sources: Vec<(&'static str, &'static Parameter)> = Vec::new();
+        for (name, list) in TYPES {
+            let points_here = |parameter: &&Parameter| {
+                parameter.kind == Kind::Reference && (parameter.targets.is_empty() || parameter.targets.contains(&kind))
+            };
+            sources.extend(list.iter().filter(points_here).map(|parameter| (*name, parameter)));
+        }
+        let (source_type, parameter) = self.random.pick(&sources);
+        Term::Has { source_type, code: parameter.code, rest: Box::new(self.term(source_type, depth + 1)) }
+    }
+
+    fn sort(&mut self, kind: &'static str) -> Sort {
+        // The order of references is the server's own.
+        let list: Vec<&'static str> = parameters::of_type(kind)
+            .filter(|parameter| !matches!(parameter.kind, Kind::Reference | Kind::Pair))
+            .map(|parameter| parameter.code)
+            .chain(["_id"])
+            .collect();
+        Sort { code: self.random.pick(&list), descending: self.random.chance(50) }
+    }
+
+    fn include(&mut self, kind: &'static str) -> Option<Include> {
+        let reverse = self.random.chance(50);
+        let mut all: Vec<Include> = Vec::new();
+        for (name, list) in TYPES {
+            for parameter in list.iter().filter(|parameter| parameter.kind == Kind::Reference) {
+                let fits = if reverse {
+                    parameter.targets.is_empty() || parameter.targets.contains(&kind)
+                } else {
+                    *name == kind
+                };
+                if fits {
+                    let target_type = match self.random.below(3) {
+                        0 if reverse => Some(kind),
+                        0 => parameter.targets.first().copied(),
+                        _ => None,
+                    };
+                    all.push(Include { reverse, source_type: name, code: parameter.code, target_type });
+                }
+            }
+        }
+        (!all.is_empty()).then(|| self.random.one_of(&all).clone())
+    }
+
+    /// A condition on a parameter of its own type. `free`: negations may be used.
+    fn plain(&mut self, kind: &'static str, parameter: &'static Parameter, free: bool) -> Term {
+        let code = parameter.code;
+        // "For all parameters (except combination)": FHIR R4 search.html#modifiers.
+        if free && parameter.pair.is_none() && self.random.chance(8) {
+            let wanted = if self.random.chance(50) { "true" } else { "false" };
+            return Term::Plain { code, modifier: Some("missing"), operands: vec![Operand::Text(wanted.to_owned())] };
+        }
+        let modifier = match parameter.kind {
+            Kind::Token if free && self.random.chance(15) => Some("not"),
+            Kind::Text if self.random.chance(40) => Some(self.random.pick(&["exact", "contains"])),
+            Kind::Uri if self.random.chance(30) => Some("below"),
+            Kind::Reference
+                if self.random.chance(15) && parameter.paths.iter().all(|(_, form)| *form == Form::Reference) =>
+            {
+                Some("identifier")
+            }
+            Kind::Reference if self.random.chance(20) && parameter.targets.len() > 1 => {
+                Some(self.random.pick(parameter.targets))
+            }
+            _ => None,
+        };
+        let count = self.random.pick(&[1, 1, 1, 2, 3]);
+        let operands = (0..count).map(|_| self.operand(kind, parameter, modifier)).collect();
+        Term::Plain { code, modifier, operands }
+    }
+
+    /// A resource of the type that has a value at these paths, and the value.
+    fn sample(&mut self, kind: &str, within: &[&str], paths: &[Path]) -> Option<(Value, Form)> {
+        let all: Vec<&Value> = self.world.of_type(kind).collect();
+        for _ in 0..20 {
+            let resource = self.random.pick(&all);
+            let elements: Vec<&Value> = if within.is_empty() {
+                vec![resource]
+            } else {
+                within.iter().flat_map(|path| values::at(resource, path)).collect()
+            };
+            let found: Vec<(&Value, Form)> = elements.iter().flat_map(|element| values::all(element, paths)).collect();
+            if !found.is_empty() {
+                let (value, form) = self.random.pick(&found);
+                return Some((value.clone(), form));
+            }
+        }
+        None
+    }
+
+    fn operand(&mut self, kind: &str, parameter: &Parameter, modifier: Option<&'static str>) -> Operand {
+        if let Some(pair) = parameter.pair {
+            let first = self.sample(kind, pair.within, pair.first);
+            let second = self.sample(kind, pair.within, pair.second);
+            let first = self.token(first.as_ref(), true);
+            return Operand::Pair(Box::new(first), Box::new(self.value(pair.second_kind, second.as_ref(), None, true)));
+        }
+        // A search for what the parameter cannot mean is refused: `patient=Practitioner/x`.
+        let is_possible =
+            |value: &Value| value["reference"].as_str().is_none_or(|text| may_be_target(text, parameter.targets));
+        let sample = self.sample(kind, &[], parameter.paths).filter(|(value, _)| is_possible(value));
+        if sample.is_none() && parameter.kind == Kind::Reference {
+            let nothing = Operand::Token { system: None, code: Some("none".to_owned()) };
+            return if modifier == Some("identifier") { nothing } else { Operand::Text("x0".to_owned()) };
+        }
+        self.value(parameter.kind, sample.as_ref(), modifier, false)
+    }
+
+    fn value(&mut self, kind: Kind, sample: Option<&(Value, Form)>, modifier: Option<&str>, in_pair: bool) -> Operand {
+        match kind {
+            Kind::Token => self.token(sample, in_pair),
+            Kind::Text => {
+                let texts = sample.map_or_else(Vec::new, |(value, form)| values::texts(value, *form));
+                let text = if texts.is_empty() { "none".to_owned() } else { self.random.one_of(&texts).0.clone() };
+                Operand::Text(if modifier == Some("exact") {
+                    text
+                } else {
+                    self.part(&text, modifier == Some("contains"))
+                })
+            }
+            Kind::Date => Operand::Date { prefix: self.random.pick(PREFIXES), text: self.date(sample) },
+            Kind::Number | Kind::Quantity => self.number(kind, sample),
+            Kind::Uri => {
+                let text = sample.and_then(|(value, _)| value.as_str()).unwrap_or("http://example.org/none");
+                let cut = modifier == Some("below") && self.random.chance(60);
+                let text = if cut { text.rsplit_once('/').map_or(text, |(start, _)| start) } else { text };
+                let text = if self.random.chance(30) { text.split('|').next().unwrap_or(text) } else { text };
+                // Nothing is below half a scheme.
+                Operand::Text(if text.len() < 9 { "http://example.org".to_owned() } else { text.to_owned() })
+            }
+            Kind::Reference if modifier == Some("identifier") => {
+                let identifier = sample.map(|(value, _)| (value["identifier"].clone(), Form::Identifier));
+                self.token(identifier.as_ref(), in_pair)
+            }
+            Kind::Reference => {
+                let text = sample.and_then(|(value, _)| value.as_str().or_else(|| value["reference"].as_str()));
+                let text = text.unwrap_or("x0");
+                let text = text.split_once("/_history/").map_or(text, |(start, _)| start);
+                let is_local = !text.contains(':');
+                Operand::Text(match text.split_once('/') {
+                    Some((_, id)) if is_local && !in_pair && (modifier.is_some() || self.random.chance(40)) => {
+                        id.to_owned()
+                    }
+                    _ if is_local && modifier.is_some() => "x0".to_owned(),
+                    _ => text.to_owned(),
+                })
+            }
+            Kind::Pair => unreachable!("pairs are not nested"),
+        }
+    }
+
+    fn token(&mut self, sample: Option<&(Value, Form)>, in_pair: bool) -> Operand {
+        let tokens = sample.map_or_else(Vec::new, |(value, form)| values::tokens(value, *form));
+        if tokens.is_empty() {
+            return Operand::Token { system: None, code: Some("true".to_owned()) };
+        }
+        let token = self.random.one_of(&tokens).clone();
+        let mut code = token.code;
+        if !token.cased && self.random.chance(20) && !matches!(code.as_str(), "true" | "false") {
+            code = if self.random.chance(50) { code.to_uppercase() } else { code.to_lowercase() };
+        }
+        let Some(system) = token.system else { return Operand::Token { system: None, code: Some(code) } };
+        match self.random.below(10) {
+            0 if !system.is_empty() && !in_pair => Operand::Token { system: Some(system), code: None },
+            1 => Operand::Token { system: Some(String::new()), code: Some(code) },
+            2..=5 => Operand::Token { system: Some(system), code: Some(code) },
+            _ => Operand::Token { system: None, code: Some(code) },
+        }
+    }
+
+    /// The start of a text (or a part of it), in another spelling.
+    fn part(&mut self, text: &str, anywhere: bool) -> String {
+        let letters: Vec<char> = text.chars().collect();
+        let start = if anywhere { self.random.below(letters.len()) } else { 0 };
+        let length = 1 + self.random.below(letters.len() - start);
+        let part: String = letters[start..start + length].iter().collect();
+        let part = match self.random.below(4) {
+            0 => part.to_uppercase(),
+            1 => part.to_lowercase(),
+            _ => part,
+        };
+        // Only spaces and dots fold away to nothing, which would be no condition at all; a space at an
+        // end is cut off, and what it would mean between Latin words with it.
+        let part = part.trim().to_owned();
+        if values::fold(&part).is_empty() { text.to_owned() } else { part }
+    }
+
+    fn date(&mut self, sample: Option<&(Value, Form)>) -> String {
+        let texts: Vec<&str> = match sample {
+            Some((value, Form::Moment)) => value.as_str().into_iter().collect(),
+            Some((value, Form::Period)) => ["start", "end"].iter().filter_map(|name| value[*name].as_str()).collect(),
+            Some((value, _)) => value["event"].as_array().into_iter().flatten().filter_map(Value::as_str).collect(),
+            None => vec!["2024"],
+        };
+        let text = if texts.is_empty() { "2024" } else { self.random.pick(&texts) };
+        let cut = self.random.pick(&[4, 7, 10, 16, 99, 99]);
+        match text.get(..cut) {
+            Some(start) if cut < 11 || text.len() == cut => start.to_owned(),
+            // Hours and minutes need their zone.
+            Some(start) if cut == 16 => format!("{start}{}", text.rfind(['Z', '+']).map_or("", |zone| &text[zone..])),
+            _ => text.to_owned(),
+        }
+    }
+
+    fn number(&mut self, kind: Kind, sample: Option<&(Value, Form)>) -> Operand {
+        let (number, of) = match sample {
+            Some((value, Form::Decimal)) => (value.to_string(), &Value::Null),
+            Some((value, Form::Range)) => {
+                let end = if value["low"].is_object() { &value["low"] } else { &value["high"] };
+                (end["value"].to_string(), end)
+            }
+            Some((value, _)) => (value["value"].to_string(), value),
+            None => ("1".to_owned(), &Value::Null),
+        };
+        let text = match self.random.below(5) {
+            0 => (self.random.pick(&["5.4", "5", "100", "100.0", "99.5", "110", "0", "-3", "60"])).to_owned(),
+            1 => number.split('.').next().unwrap_or("1").to_owned(),
+            2 if number.contains('.') => format!("{number}0"),
+            _ => number,
+        };
+        let member = |name: &str| of[name].as_str().map(str::to_owned);
+        let (system, code) = match self.random.below(4) {
+            _ if kind == Kind::Number => (None, None),
+            0 | 1 => (None, None),
+            2 => (None, member("code").or_else(|| member("unit"))),
+            _ => (member("system"), member("code")),
+        };
+        Operand::Number { prefix: self.random.pick(PREFIXES), text, system, code }
+    }
+}
