@@ -31,8 +31,9 @@ trap 'exit 143' TERM
 
 python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install --quiet --disable-pip-version-check 'fhirclient==4.4.*' 'fhirpy==2.3.*'
-cp "$here/node_client.mjs" "$dir/"
-(cd "$dir" && npm install --silent --no-audit --no-fund --no-save fhir-kit-client@2 >/dev/null)
+cp "$here"/*.mjs "$dir/"
+(cd "$dir" && npm install --silent --no-audit --no-fund --no-save \
+    fhir-kit-client@2 fhirclient@2.6 @medplum/core@4.5 >/dev/null)
 
 # Port 0: the server takes a free one and says which.
 (cd "$dir" && exec "$program" serve --listen 127.0.0.1:0 --database "sqlite://$dir/clients.db") \
@@ -53,7 +54,9 @@ fi
 
 status=0
 "$dir/venv/bin/python" "$here/python_clients.py" "$url/fhir" || status=1
-(cd "$dir" && node node_client.mjs "$url/fhir") || status=1
+for client in node_client smart_client medplum_client; do
+    (cd "$dir" && node "$client.mjs" "$url/fhir") || status=1
+done
 if grep -qi panicked "$dir/log"; then
     grep -i panicked "$dir/log" >&2
     status=1

@@ -11,6 +11,8 @@ use crate::parameters::{self, Form, Kind, Parameter, Path};
 use crate::query::{Operand, Search, Sort, Term};
 use crate::values::{self, Amount, Span, Token};
 
+const UCUM: &str = "http://unitsofmeasure.org";
+
 /// The resources that exist, by type and id.
 #[derive(Default)]
 pub(crate) struct World {
@@ -320,6 +322,24 @@ fn is_in_time(value: Span, prefix: &str, wanted: Span, now: i64) -> bool {
 /// FHIR R4 search.html#number and #quantity.
 fn is_amount(value: &Amount, operand: &Operand) -> bool {
     let Operand::Number { prefix, text, system, code } = operand else { panic!("a number") };
+    // "Canonicalisation": 61.5 kg is found by 61500 g when both say that their units are UCUM's.
+    let convertible = |code: &String| {
+        (system.as_deref() == Some(UCUM) && value.system.as_deref() == Some(UCUM))
+            .then(|| values::factor(value.code.as_deref().unwrap_or_default(), code))
+            .flatten()
+    };
+    if let Some(factor) = code.as_ref().filter(|code| value.code.as_ref() != Some(code)).and_then(convertible) {
+        let scaled = |end: &Option<BigDecimal>| end.as_ref().map(|end| end * &factor);
+        let value = Amount {
+            low: scaled(&value.low),
+            high: scaled(&value.high),
+            is_open: value.is_open,
+            system: value.system.clone(),
+            code: code.clone(),
+            unit: None,
+        };
+        return is_amount(&value, operand);
+    }
     if let Some(system) = system
         && value.system.as_ref() != Some(system)
     {
@@ -333,24 +353,28 @@ fn is_amount(value: &Amount, operand: &Operand) -> bool {
         }
     }
     let number = BigDecimal::from_str(text).unwrap();
-    let at_least = |bound: &BigDecimal| value.low.as_ref().is_some_and(|low| low >= bound);
-    let below = |bound: &BigDecimal| value.high.as_ref().is_some_and(|high| high < bound);
+    let (low, high) = (value.low.as_ref(), value.high.as_ref());
+    let beyond = |end: &BigDecimal, bound: &BigDecimal| end > bound || (value.is_open && end == bound);
+    let below = |end: &BigDecimal, bound: &BigDecimal| end < bound || (value.is_open && end == bound);
+    let reaches = |end: &BigDecimal, bound: &BigDecimal| end == bound && !value.is_open;
     // "100" is [99.5, 100.5): half of the last digit given.
     let half = BigDecimal::new(5.into(), number.fractional_digit_count() + 1);
-    let contained = at_least(&(&number - &half)) && below(&(&number + &half));
+    let (first, end) = (&number - &half, &number + &half);
+    let contained = low.is_some_and(|low| *low >= first) && high.is_some_and(|high| below(high, &end));
     match *prefix {
         "" | "eq" => contained,
         "ne" => !contained,
-        "gt" => value.high.as_ref().is_none_or(|high| *high > number),
-        "lt" => value.low.as_ref().is_none_or(|low| *low < number),
-        "ge" => value.high.as_ref().is_none_or(|high| *high >= number),
-        "le" => value.low.as_ref().is_none_or(|low| *low <= number),
-        "sa" => value.low.as_ref().is_some_and(|low| *low > number),
-        "eb" => value.high.as_ref().is_some_and(|high| *high < number),
+        "gt" => high.is_none_or(|high| *high > number),
+        "lt" => low.is_none_or(|low| *low < number),
+        "ge" => high.is_none_or(|high| *high > number || reaches(high, &number)),
+        "le" => low.is_none_or(|low| *low < number || reaches(low, &number)),
+        "sa" => low.is_some_and(|low| beyond(low, &number)),
+        "eb" => high.is_some_and(|high| below(high, &number)),
         "ap" => {
             let margin = number.abs() / BigDecimal::from(10);
-            value.low.as_ref().is_none_or(|low| *low <= &number + &margin)
-                && value.high.as_ref().is_none_or(|high| *high >= &number - &margin)
+            let (first, last) = (&number - &margin, &number + &margin);
+            low.is_none_or(|low| *low < last || reaches(low, &last))
+                && high.is_none_or(|high| *high > first || reaches(high, &first))
         }
         other => panic!("{other} is no prefix"),
     }

@@ -2,7 +2,9 @@
 //! Most values are taken from what is stored, so that most searches find something.
 
 use std::fmt::Write as _;
+use std::str::FromStr;
 
+use bigdecimal::BigDecimal;
 use serde_json::Value;
 
 use crate::naive::{World, may_be_target};
@@ -304,9 +306,9 @@ impl Maker<'_> {
     }
 
     fn sort(&mut self, kind: &'static str) -> Sort {
-        // The order of references is the server's own.
+        // The order of references is the server's own, and so is that of quantities in several units.
         let list: Vec<&'static str> = parameters::of_type(kind)
-            .filter(|parameter| !matches!(parameter.kind, Kind::Reference | Kind::Pair))
+            .filter(|parameter| !matches!(parameter.kind, Kind::Reference | Kind::Pair | Kind::Quantity))
             .map(|parameter| parameter.code)
             .chain(["_id"])
             .collect();
@@ -518,6 +520,15 @@ impl Maker<'_> {
             0 | 1 => (None, None),
             2 => (None, member("code").or_else(|| member("unit"))),
             _ => (member("system"), member("code")),
+        };
+        // The same in another unit.
+        let (text, code) = match code.as_deref() {
+            Some(unit @ ("kg" | "g")) if system.is_some() && self.random.chance(60) => {
+                let other = self.random.pick(&["mg", "g", "kg"]);
+                let number = BigDecimal::from_str(&text).unwrap() * values::factor(unit, other).unwrap();
+                (number.normalized().to_plain_string(), Some(other.to_owned()))
+            }
+            _ => (text, code),
         };
         Operand::Number { prefix: self.random.pick(PREFIXES), text, system, code }
     }

@@ -61,6 +61,8 @@ const NUMBERS: &[&str] =
 const UNITS: &[(&str, &str, &str)] = &[
     ("mmHg", "http://unitsofmeasure.org", "mm[Hg]"),
     ("歳", "http://unitsofmeasure.org", "a"),
+    ("kg", "http://unitsofmeasure.org", "kg"),
+    ("グラム", "http://unitsofmeasure.org", "g"),
     ("錠", "urn:oid:1.2.392.100495.20.2.101", "TAB"),
 ];
 const VALUE_SET_URLS: &[&str] = &[

@@ -100,9 +100,20 @@ pub(crate) fn moment(value: &Value, form: Form) -> Option<Span> {
 pub(crate) struct Amount {
     pub(crate) low: Option<BigDecimal>,
     pub(crate) high: Option<BigDecimal>,
+    /// Whether the ends themselves are not meant: `<5`, `>5`.
+    pub(crate) is_open: bool,
     pub(crate) system: Option<String>,
     pub(crate) code: Option<String>,
     pub(crate) unit: Option<String>,
+}
+
+/// Units of one kind with what one of each is in the smallest, for conversions by UCUM.
+const MASSES: [(&str, i64); 3] = [("mg", 1), ("g", 1_000), ("kg", 1_000_000)];
+
+/// How many `to` one `from` is, for two units of one kind.
+pub(crate) fn factor(from: &str, to: &str) -> Option<BigDecimal> {
+    let of = |unit: &str| MASSES.iter().find(|(name, _)| *name == unit).map(|(_, size)| BigDecimal::from(*size));
+    Some(of(from)? / of(to)?)
 }
 
 pub(crate) fn decimal(value: &Value) -> Option<BigDecimal> {
@@ -115,6 +126,7 @@ pub(crate) fn amount(value: &Value, form: Form) -> Option<Amount> {
         Form::Decimal => decimal(value).map(|number| Amount {
             low: Some(number.clone()),
             high: Some(number),
+            is_open: false,
             system: None,
             code: None,
             unit: None,
@@ -130,6 +142,7 @@ pub(crate) fn amount(value: &Value, form: Form) -> Option<Amount> {
             Some(Amount {
                 low,
                 high,
+                is_open: matches!(value["comparator"].as_str(), Some("<" | ">")),
                 system: text(&value["system"]),
                 code: text(&value["code"]),
                 unit: text(&value["unit"]),
@@ -141,6 +154,7 @@ pub(crate) fn amount(value: &Value, form: Form) -> Option<Amount> {
             (low.is_some() || high.is_some()).then(|| Amount {
                 low,
                 high,
+                is_open: false,
                 system: text(&of["system"]),
                 code: text(&of["code"]),
                 unit: text(&of["unit"]),
