@@ -1,6 +1,6 @@
 //! FHIR interactions: create, read, update, patch, delete, history, search, batch, transaction.
 //!
-//! May use: `store`, `notebook`, `validation`, `search`, `r4`. Must not know: HTTP (status numbers
+//! May use: `store`, `notebook`, `validation`, `terminology`, `search`, `r4`. Must not know: HTTP (status numbers
 //! are FHIR's, headers are not its business).
 //!
 //! A write is prepared outside the writer (parsed, checked, indexed, projected) and decided inside
@@ -12,6 +12,7 @@ mod bundle;
 mod carry_out;
 mod conditional;
 mod entry;
+mod knowledge;
 mod patch;
 mod plan;
 mod prepare;
@@ -70,13 +71,14 @@ impl Default for EngineSettings {
 pub struct Engine {
     store: Store,
     settings: std::sync::Arc<EngineSettings>,
+    knowledge: std::sync::Arc<knowledge::Knowledge>,
 }
 
 impl Engine {
     /// An engine over a store.
     #[must_use]
     pub fn new(store: Store, settings: EngineSettings) -> Self {
-        Self { store, settings: std::sync::Arc::new(settings) }
+        Self { store, settings: std::sync::Arc::new(settings), knowledge: std::sync::Arc::default() }
     }
 
     /// The store below.

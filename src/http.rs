@@ -12,6 +12,7 @@ mod openapi;
 mod operation;
 mod respond;
 mod schema;
+mod terminology_capability;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod fhirpath;
 pub mod ingest;
 mod inputs;
 mod table;
+mod terminology;
 
 pub use call::{Call, NoTarget, Request, Target, parameters, part, run, run_entry};
 pub use document::{Ingested, ingest_blocking};

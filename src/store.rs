@@ -25,6 +25,7 @@
 
 mod cache;
 mod canonical;
+mod closure;
 pub mod connection;
 mod content;
 mod entity;
@@ -49,6 +50,7 @@ use crate::search::extract::ExtractOptions;
 use crate::search::text::FullText;
 
 pub use canonical::StoredDefinitions;
+pub use closure::{Closure, ClosureConcept, ClosureEntry};
 pub use connection::Database;
 pub use content::Content;
 pub use entity::{ColumnKind, EntityColumn, EntityFound, EntityQuery, EntityTable};

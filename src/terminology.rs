@@ -228,6 +228,18 @@ impl Terminology {
         Some(Arc::new(computed))
     }
 
+    /// URL and versions of every code system that is here, by URL; those with a grammar too.
+    #[must_use]
+    pub fn code_systems(&self) -> Vec<(String, Vec<String>)> {
+        let mut found: std::collections::BTreeMap<String, std::collections::BTreeSet<String>> =
+            computed::SYSTEMS.iter().map(|url| ((*url).to_owned(), std::collections::BTreeSet::new())).collect();
+        let large = self.large.as_ref().map(|large| large.list().unwrap_or_default());
+        for (url, version) in self.definitions.list("CodeSystem").into_iter().chain(large.into_iter().flatten()) {
+            found.entry(url).or_default().extend(version);
+        }
+        found.into_iter().map(|(url, versions)| (url, versions.into_iter().collect())).collect()
+    }
+
     /// The value set with this canonical (`url` or `url|version`).
     ///
     /// # Errors

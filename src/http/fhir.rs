@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::context::{Context, body, check_content_type, patch_format, preconditions, sends_xml};
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
+use super::terminology_capability::terminology_capabilities;
 use super::{Shared, bundles, capability, operation};
-use crate::engine::{Answer, Payload as Content, Rejection, is_whole, subset};
+use crate::engine::{Answer, Engine, Payload as Content, Rejection, is_whole, subset};
 use crate::format::json;
 use crate::operations::{NoTarget, Target, run_entry};
 use crate::r4::definitions;
@@ -69,7 +70,7 @@ async fn dispatch(
         };
     }
     match (method, parts.as_slice()) {
-        ("GET", ["metadata"]) => capability_statement(context),
+        ("GET", ["metadata"]) => capability_statement(shared, context).await,
         ("POST", []) => interaction.bundle().await,
         ("GET", []) => interaction.search(&Place::Everywhere, context.pairs.clone()).await,
         ("POST", ["_search"]) => interaction.search_by_post(&Place::Everywhere).await,
@@ -103,19 +104,26 @@ fn unknown_type(name: &str) -> String {
     }
 }
 
-fn capability_statement(context: &Context) -> Result<HttpResponse, Rejection> {
+async fn capability_statement(shared: &Shared, context: &Context) -> Result<HttpResponse, Rejection> {
+    let mut is_terminology = false;
     for (name, value) in &context.pairs {
         match (name.as_str(), value.as_str()) {
             ("mode", "full" | "normative") | ("_summary" | "_elements", _) => {}
+            ("mode", "terminology") => is_terminology = true,
             ("mode", other) => {
                 return Err(Rejection::new(
                     501,
                     IssueCode::NotSupported,
-                    format!("mode={other} is not supported; use full or normative"),
+                    format!("mode={other} is not supported; use full, normative or terminology"),
                 ));
             }
             (other, _) => return Err(Rejection::invalid(format!("metadata takes the parameter mode, not {other:?}"))),
         }
+    }
+    if is_terminology {
+        let base = context.base.clone();
+        let work = move |engine: &Engine| Ok(terminology_capabilities(engine.terminology(), &base));
+        return Ok(resource(context, 200, shared.engine.blocking(work).await?));
     }
     Ok(resource(context, 200, capability::capability_statement(&context.base)))
 }

@@ -17,8 +17,12 @@ use crate::r4::canonical::{Canonicals, Definition, standard};
 use crate::r4::definitions;
 
 /// The rooms with operations, in the order of the documentation.
-const ROOMS: &[&[Operation]] =
-    &[super::document::OPERATIONS, super::everything::OPERATIONS, super::fhirpath::OPERATIONS];
+const ROOMS: &[&[Operation]] = &[
+    super::document::OPERATIONS,
+    super::everything::OPERATIONS,
+    super::fhirpath::OPERATIONS,
+    super::terminology::OPERATIONS,
+];
 
 /// OperationDefinitions of our own, by the end of their canonical URL.
 const OWN: &[&str] =

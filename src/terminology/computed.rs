@@ -24,6 +24,9 @@ pub(super) const CURRENCIES: &str = "urn:iso:std:iso:4217";
 /// The value set of the standard that lists the two-letter codes of [`COUNTRIES`].
 pub(super) const COUNTRY_LIST: &str = "http://hl7.org/fhir/ValueSet/iso3166-1-2";
 
+/// Their URLs.
+pub(super) const SYSTEMS: [&str; 6] = [MEDIA_TYPES, LANGUAGES, URIS, COUNTRIES, UNITS, CURRENCIES];
+
 /// What a grammar says of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {

@@ -21,6 +21,8 @@ pub enum Content {
     Complete,
     /// A part: a code that is not here may be right.
     Part,
+    /// Hardly more than its name: it is no ground for an expansion.
+    Name,
 }
 
 /// What it means that a concept stands below another (`CodeSystem.hierarchyMeaning`).

@@ -120,7 +120,11 @@ impl DefinedSystem {
                 Some("is-a") => Hierarchy::IsA,
                 Some(other) => Hierarchy::Other(other.to_owned()),
             },
-            content: if resource.text("content") == Some("complete") { Content::Complete } else { Content::Part },
+            content: match resource.text("content") {
+                Some("complete") => Content::Complete,
+                Some("not-present" | "example") => Content::Name,
+                _ => Content::Part,
+            },
             properties: properties.collect(),
             compositional: resource.get("compositional").and_then(Node::as_bool) == Some(true),
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::concept::{CodeSystem, Concept, Designation, Selection, choose_display, in_language, matches_text};
+use super::concept::{CodeSystem, Concept, Content, Designation, Selection, choose_display, in_language, matches_text};
 use super::value_set::{Ask, Clause, Domain, Listed, Membership, STEPS, ValueSet};
 use super::{TermError, Terminology};
 use crate::r4::canonical::split;
@@ -213,6 +213,11 @@ fn take(place: usize, below: &[Vec<usize>], slots: &mut [Option<Contained>]) -> 
     Some(one)
 }
 
+/// Whether hardly more than the name of a code system is here, so that it cannot be listed.
+fn is_name_only(system: &dyn CodeSystem) -> bool {
+    system.header().content == Content::Name
+}
+
 fn too_many(total: usize, limit: usize) -> TermError {
     TermError::TooCostly(format!(
         "the value set has {total} codes; at most {limit} are given at once: ask for pages (count, offset) or with a filter"
@@ -232,6 +237,9 @@ impl Walk<'_> {
             Domain::All => {}
             Domain::Filtered(filters) if filters.iter().all(|filter| filter.narrows(&mut selection)) => {}
             _ => return Ok(None),
+        }
+        if is_name_only(system.as_ref()) {
+            return Ok(None);
         }
         if self.left_out(&system.header().canonical(), &system.header().url) {
             return Ok(Some(std::mem::take(&mut self.found)));
@@ -299,7 +307,7 @@ impl Walk<'_> {
                 self.found.versions.push(canonical);
             }
         }
-        if header.content == super::Content::Part {
+        if header.content != Content::Complete {
             let warning = format!("only a part of the code system {} is here", header.canonical());
             if !self.found.warnings.contains(&warning) {
                 self.found.warnings.push(warning);
@@ -373,7 +381,9 @@ impl Walk<'_> {
             Domain::All => {}
             Domain::Filtered(own) => filters = own,
         }
-        let system = system.ok_or_else(|| TermError::NotSupported(clause.missing()))?;
+        let system = system
+            .filter(|system| !is_name_only(system.as_ref()))
+            .ok_or_else(|| TermError::NotSupported(clause.missing()))?;
         let mut selection = self.selection(active_only);
         for filter in filters {
             if filter.narrows(&mut selection) {

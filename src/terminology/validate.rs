@@ -71,15 +71,31 @@ pub struct Outcome {
     pub display_differs: bool,
     /// The system found for a code that came without.
     pub system: Option<String>,
+    /// The concept groups others and is not to be chosen.
+    pub is_abstract: bool,
 }
 
 impl Outcome {
     fn new(verdict: Verdict, message: Option<String>) -> Self {
-        Self { verdict, message, warnings: Vec::new(), display: None, display_differs: false, system: None }
+        Self {
+            verdict,
+            message,
+            warnings: Vec::new(),
+            display: None,
+            display_differs: false,
+            system: None,
+            is_abstract: false,
+        }
     }
 
     fn unknown(message: impl Into<String>) -> Self {
         Self::new(Verdict::Unknown, Some(message.into()))
+    }
+
+    /// Wrong, and why.
+    #[must_use]
+    pub fn wrong(message: impl Into<String>) -> Self {
+        Self::invalid(message)
     }
 
     fn invalid(message: impl Into<String>) -> Self {
@@ -336,6 +352,7 @@ fn describe(texts: &Texts<'_>, coding: &Coding<'_>, code: &str, languages: &[Str
             outcome.warnings.push(format!("the concept {code:?} is deprecated"));
         }
         if concept.is_abstract {
+            outcome.is_abstract = true;
             outcome
                 .warnings
                 .push(format!("the concept {code:?} is abstract: it groups others and is not to be chosen"));

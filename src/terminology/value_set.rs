@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::concept::{CodeSystem, Designation};
+use super::concept::{CodeSystem, Content, Designation};
 use super::defined::designations;
 use super::filter::Filter;
 use super::{Resolver, is_fragment};
@@ -404,8 +404,9 @@ impl Clause {
         };
         match decided {
             Ok(Some(true)) => Membership::Member,
-            // Here, and not selected.
-            Ok(None) => Membership::NotMember,
+            // Here, and not selected; of a part the hierarchy and properties may be parts too.
+            Ok(None) if filters.is_empty() || system.header().content == Content::Complete => Membership::NotMember,
+            Ok(None) => Membership::Unknown(format!("only a part of the code system {} is here", ask.system)),
             Ok(Some(false)) if self.absent_is_wrong(ask, system.as_ref()) => Membership::NotMember,
             Ok(Some(false)) => Membership::Unknown(format!(
                 "{:?} is not among what is here of the code system {}, which is not all",

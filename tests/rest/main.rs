@@ -40,6 +40,7 @@ mod search_string;
 mod search_text;
 mod search_token;
 mod search_uri;
+mod terminology;
 mod transaction;
 mod transaction_links;
 mod update;
