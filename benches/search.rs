@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use renraku::fhirpath::{Item, compile_for};
@@ -11,9 +12,13 @@ use renraku::format::json::{self, Node};
 use renraku::r4::definitions;
 use renraku::search::extract::{ExtractOptions, extract};
 use renraku::search::parse::{ParseOptions, parse_query};
+use renraku::search::registry::registry;
 
-const OPTIONS: ExtractOptions =
-    ExtractOptions { default_offset_seconds: 9 * 3600, full_text: renraku::search::text::FullText::Narrative };
+static OPTIONS: LazyLock<ExtractOptions> = LazyLock::new(|| ExtractOptions {
+    registry: Arc::clone(registry()),
+    default_offset_seconds: 9 * 3600,
+    full_text: renraku::search::text::FullText::Narrative,
+});
 
 fn shared(name: &str) -> Option<Vec<u8>> {
     let root = env!("CARGO_MANIFEST_DIR");
@@ -76,6 +81,7 @@ fn expressions(criterion: &mut Criterion) {
 fn queries(criterion: &mut Criterion) {
     let number = definitions().resource_number("Observation").unwrap();
     let options = ParseOptions {
+        registry: Arc::clone(registry()),
         lenient: false,
         max_count: 1000,
         default_offset_seconds: 0,

@@ -97,6 +97,7 @@ impl Engine {
     #[must_use]
     pub fn parse_options(&self, lenient: bool) -> ParseOptions {
         ParseOptions {
+            registry: self.store.registry(),
             lenient,
             max_count: self.settings.max_count,
             default_offset_seconds: self.store.options().default_offset_seconds,

@@ -11,6 +11,7 @@ mod everything;
 mod fhirpath;
 pub mod ingest;
 mod inputs;
+mod reindex;
 mod table;
 mod terminology;
 

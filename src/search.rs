@@ -2,6 +2,7 @@
 //!
 //! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
 
+pub mod custom;
 pub mod extract;
 pub mod parse;
 pub mod query;

@@ -34,6 +34,7 @@ mod history;
 mod import;
 mod index;
 pub mod notebook;
+mod parameters;
 mod query_sql;
 mod read;
 mod record;
@@ -44,9 +45,12 @@ mod text;
 mod write;
 mod writer;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::search::extract::ExtractOptions;
+use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
 pub use canonical::StoredDefinitions;
@@ -58,6 +62,7 @@ pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
+pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};
 pub use reindex::reindex;
 pub use search::{Found, SearchPage};
@@ -99,8 +104,8 @@ impl StoreOptions {
 
     /// How index values are taken from resources.
     #[must_use]
-    pub const fn extract_options(&self) -> ExtractOptions {
-        ExtractOptions { default_offset_seconds: self.default_offset_seconds, full_text: self.full_text }
+    pub const fn extract_options(&self, registry: Arc<Registry>) -> ExtractOptions {
+        ExtractOptions { registry, default_offset_seconds: self.default_offset_seconds, full_text: self.full_text }
     }
 }
 
@@ -172,6 +177,15 @@ pub enum StoreError {
     /// A page position that this server did not give.
     #[error("the page position is not one this server gave")]
     Cursor,
+    /// A search parameter was changed or removed since the query was read.
+    #[error("a search parameter changed meanwhile")]
+    Outdated,
+    /// A decision would rest on a search parameter that not all resources are indexed by yet.
+    #[error("the search parameter {:?} is not complete yet", .0.code)]
+    Unfinished(Unfinished),
+    /// Another SearchParameter defines this code on the same type.
+    #[error("the search parameter {0:?} is defined twice")]
+    DefinedTwice(String),
 }
 
 impl StoreError {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::single::Searched;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
-use crate::store::{StoreError, Version};
+use crate::store::{StoreError, Unfinished, Version};
 
 /// A refusal: nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,13 @@ impl Rejection {
         Self::new(500, IssueCode::Exception, diagnostics)
     }
 
+    /// The same refusal with the element it is about.
+    #[must_use]
+    pub fn at_element(mut self, expression: &str) -> Self {
+        self.issues = self.issues.into_iter().map(|issue| issue.at(expression)).collect();
+        self
+    }
+
     /// The same refusal with its place in a bundle.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
@@ -94,6 +101,34 @@ impl From<StoreError> for Rejection {
             StoreError::Cursor => {
                 Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle")
             }
+            StoreError::Outdated => Self {
+                retry_after: Some(1),
+                ..Self::new(
+                    409,
+                    IssueCode::Conflict,
+                    "a search parameter was changed or removed while this was under way; send it again",
+                )
+            },
+            StoreError::Unfinished(Unfinished { type_number, code, percent }) => {
+                let name = definitions().resource_by_number(type_number).map_or("", |found| found.name.as_str());
+                Self {
+                    retry_after: Some(5),
+                    ..Self::new(
+                        409,
+                        IssueCode::Incomplete,
+                        format!(
+                            "only {percent} % of the {name} resources are indexed by the search parameter {code:?} so far; \
+                             nothing is decided by it until all are"
+                        ),
+                    )
+                }
+            }
+            StoreError::DefinedTwice(code) => Self::new(
+                422,
+                IssueCode::Duplicate,
+                format!("another SearchParameter defines {code:?} on the same resource type; take another code"),
+            )
+            .at_element("SearchParameter.code"),
             StoreError::Database(why) => {
                 tracing::error!(%why, "the database refused");
                 Self::internal("the database refused; nothing was stored")

@@ -224,7 +224,7 @@ impl Task {
     fn attempt(&self, engine: &Engine, id: &str, current: &Version) -> Result<Attempt, Rejection> {
         self.conditions.check_write(Some(current), self.require_if_match)?;
         let patched = self.patch.apply(id, parse_stored(current)?)?;
-        Ok(Attempt { prepared: engine.derive(self.number, &self.type_name, id, &patched), on: current.version })
+        Ok(Attempt { prepared: engine.derive(self.number, &self.type_name, id, &patched)?, on: current.version })
     }
 
     /// Which resource it is now, in the writer.

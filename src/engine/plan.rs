@@ -138,7 +138,7 @@ impl Engine {
             if !issues.is_empty() {
                 return Err(Rejection::bad_request(issues));
             }
-            let prepared = Box::new(self.derive(number, &type_name, &id, &resource));
+            let prepared = Box::new(self.derive(number, &type_name, &id, &resource)?);
             let method = if matches!(entry.link, Link::Create { .. }) { Method::Post } else { Method::Put };
             let mut conditions = entry.conditions;
             if identity.must_be_new {
@@ -179,7 +179,7 @@ impl Engine {
         if !issues.is_empty() {
             return Err(Rejection::bad_request(issues));
         }
-        Ok(self.derive(number, type_name, id, &patched))
+        self.derive(number, type_name, id, &patched)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::{Engine, Rejection};
 use crate::format::json::{self, Node};
+use crate::r4::canonical::split;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::reference::is_id;
+use crate::search::custom::{self, Defined};
 use crate::search::extract::extract;
 use crate::search::parse::parse_query;
 use crate::search::query::{Condition, Query};
+use crate::search::registry::Registry;
 use crate::store::{Content, Prepared};
 use crate::validation::structure::check_resource;
 
@@ -47,14 +50,49 @@ pub(super) fn check(resource: &Node<'_>, type_name: &str) -> Result<(), Rejectio
 
 impl Engine {
     /// Derives everything that is stored with a resource. The resource must have been checked.
-    pub(super) fn derive(&self, type_number: u8, type_name: &str, id: &str, resource: &Node<'_>) -> Prepared {
-        Prepared {
+    ///
+    /// # Errors
+    /// 422 when it is an active SearchParameter that cannot be used.
+    pub(super) fn derive(
+        &self,
+        type_number: u8,
+        type_name: &str,
+        id: &str,
+        resource: &Node<'_>,
+    ) -> Result<Prepared, Rejection> {
+        let options = self.store.extract_options();
+        let defined = match type_name {
+            "SearchParameter" => self.defined(resource, id, &options.registry)?.map(Box::new),
+            _ => None,
+        };
+        Ok(Prepared {
             type_number,
             id: id.to_owned(),
             content: Content::prepare(resource),
-            rows: extract(type_number, resource, &self.store.extract_options()),
+            rows: extract(type_number, resource, &options),
+            generation: options.registry.generation(),
+            defined,
             notebook: (self.store.options().project)(type_name, resource),
+        })
+    }
+
+    /// What a SearchParameter defines (FHIR R4 searchparameter.html).
+    fn defined(&self, resource: &Node<'_>, id: &str, registry: &Registry) -> Result<Option<Defined>, Rejection> {
+        let mut known = Vec::new();
+        for component in resource.list("component") {
+            let url = split(component.text("definition").unwrap_or_default()).0.to_owned();
+            let number = type_number("SearchParameter")?;
+            let query = parse_query(number, &[("url".to_owned(), url)], &self.parse_options(false));
+            let query = query.map_err(Rejection::bad_request)?;
+            for found in self.store.search(&query, 10, false)?.matches {
+                known.extend(json::parse(&found.version.body).ok().and_then(|body| custom::active(&body)));
+            }
         }
+        custom::check(resource, id, registry, &known).map_err(|issues| Rejection {
+            status: 422,
+            issues,
+            retry_after: None,
+        })
     }
 
     /// Reads criteria of a conditional interaction: a query that really selects.

@@ -273,7 +273,8 @@ impl Engine {
 
     async fn prepare_body(&self, type_name: &str, body: Bytes, id: Option<String>) -> Result<Prepared, Rejection> {
         let type_name = type_name.to_owned();
-        let is_small = body.len() <= SMALL_BODY;
+        // What a SearchParameter builds on is looked up.
+        let is_small = body.len() <= SMALL_BODY && type_name != "SearchParameter";
         let work = move |engine: &Self| {
             let resource = parse(&body)?;
             check(&resource, &type_name)?;
@@ -281,7 +282,7 @@ impl Engine {
                 same_id(&resource, id)?;
             }
             let id = id.unwrap_or_else(new_id);
-            Ok(engine.derive(type_number(&type_name)?, &type_name, &id, &resource))
+            engine.derive(type_number(&type_name)?, &type_name, &id, &resource)
         };
         if is_small { work(self) } else { self.blocking(work).await }
     }
@@ -292,7 +293,7 @@ impl Engine {
             let resource = parse(&body)?;
             check(&resource, &type_name)?;
             let own_id = resource.text("id").map(str::to_owned);
-            Ok((engine.derive(type_number(&type_name)?, &type_name, "", &resource), own_id))
+            Ok((engine.derive(type_number(&type_name)?, &type_name, "", &resource)?, own_id))
         })
         .await
     }

@@ -152,6 +152,17 @@ pub(super) fn searchset_at(base: &str, path: &str, searched: &Searched) -> Bytes
             )
         })
         .collect();
+    issues.extend(page.unfinished.iter().map(|unfinished| {
+        Issue::warning(
+            IssueCode::Incomplete,
+            format!(
+                "matches may be missing: {} % of the {} resources are indexed by the search parameter {:?} so far",
+                unfinished.percent,
+                type_name(unfinished.type_number),
+                unfinished.code
+            ),
+        )
+    }));
     if page.included_truncated {
         issues.push(Issue::warning(
             IssueCode::TooCostly,

@@ -1,26 +1,36 @@
 //! The CapabilityStatement, generated from what is really there.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::JSON_PATCH;
 use crate::format::json::Node;
 use crate::operations::{Described, Level, operations};
 use crate::r4::definitions;
 use crate::r4::parameters::{Compartment, ParameterKind};
-use crate::search::registry::{Parameter, registry};
+use crate::search::registry::{Parameter, Registry};
 
 /// Stands for the base URL in the prepared text.
 const BASE: &str = "{base}";
 
-/// The CapabilityStatement of a server at `base`. Prepared once, then copied.
+/// The statement as it was last made: by which parameters, and what stands before and after the base URL.
+type Made = (Arc<Registry>, Arc<(Vec<u8>, Vec<u8>)>);
+
+/// The CapabilityStatement of a server at `base`. Prepared once for a registry, then copied.
 #[must_use]
-pub fn capability_statement(base: &str) -> Vec<u8> {
-    static PARTS: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
-    let (before, after) = PARTS.get_or_init(|| {
-        let whole = String::from_utf8(build().to_bytes()).unwrap_or_default();
-        let (before, after) = whole.split_once(BASE).unwrap_or((whole.as_str(), ""));
-        (before.as_bytes().to_vec(), after.as_bytes().to_vec())
-    });
+pub fn capability_statement(base: &str, registry: &Arc<Registry>) -> Vec<u8> {
+    static MADE: Mutex<Option<Made>> = Mutex::new(None);
+    let known = MADE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let parts = match known {
+        Some((by, parts)) if Arc::ptr_eq(&by, registry) => parts,
+        _ => {
+            let whole = String::from_utf8(build(registry).to_bytes()).unwrap_or_default();
+            let (before, after) = whole.split_once(BASE).unwrap_or((whole.as_str(), ""));
+            let parts = Arc::new((before.as_bytes().to_vec(), after.as_bytes().to_vec()));
+            *MADE.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(registry), Arc::clone(&parts)));
+            parts
+        }
+    };
+    let (before, after) = parts.as_ref();
     let mut quoted = Vec::new();
     crate::format::json::write_string(base, &mut quoted);
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
@@ -47,13 +57,13 @@ fn parameter(name: &str, kind: &'static str, url: Option<&str>, documentation: O
     Node::object(members)
 }
 
-fn build() -> Node<'static> {
+fn build(registry: &Registry) -> Node<'static> {
     let all = definitions();
     let mut resources = Vec::new();
     for id in all.resources() {
         let name = all.get(*id).name.clone();
         if let Some(number) = all.resource_number(&name) {
-            resources.push(resource(&name, number));
+            resources.push(resource(&name, number, registry));
         }
     }
     let mut rest = vec![
@@ -105,8 +115,9 @@ fn operations_at(is_there: impl Fn(&Described) -> bool) -> Vec<Node<'static>> {
     there.map(node).collect()
 }
 
-fn resource(name: &str, number: u8) -> Node<'static> {
-    let own: Vec<&Parameter> = registry().of(number).iter().filter(|parameter| !parameter.is_derived).collect();
+fn resource(name: &str, number: u8, registry: &Registry) -> Node<'static> {
+    let own = registry.of(number).iter().map(Arc::as_ref);
+    let own: Vec<&Parameter> = own.filter(|parameter| !parameter.is_derived).collect();
     let mut parameters = vec![
         parameter("_id", "token", Some("http://hl7.org/fhir/SearchParameter/Resource-id"), None),
         parameter("_lastUpdated", "date", Some("http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"), None),
@@ -161,7 +172,7 @@ fn resource(name: &str, number: u8) -> Node<'static> {
         ("conditionalDelete", Node::string("single")),
         ("searchInclude", strings(includes)),
     ];
-    let referrers = referrers(number);
+    let referrers = referrers(number, registry);
     if !referrers.is_empty() {
         members.push(("searchRevInclude", strings(referrers)));
     }
@@ -174,12 +185,12 @@ fn resource(name: &str, number: u8) -> Node<'static> {
 }
 
 /// `Type:parameter` of every reference that may point at this type.
-fn referrers(number: u8) -> Vec<String> {
+fn referrers(number: u8, registry: &Registry) -> Vec<String> {
     let all = definitions();
     let mut found = Vec::new();
     for (place, id) in all.resources().iter().enumerate() {
         let Ok(source) = u8::try_from(place + 1) else { continue };
-        for parameter in registry().of(source) {
+        for parameter in registry.of(source) {
             let points_here = parameter.targets.is_empty() || parameter.targets.contains(&number);
             if parameter.kind == ParameterKind::Reference && !parameter.is_derived && points_here {
                 found.push(format!("{}:{}", all.get(*id).name, parameter.code));
@@ -197,7 +208,7 @@ mod tests {
 
     #[test]
     fn is_a_valid_capability_statement() {
-        let bytes = capability_statement("http://x/fhir");
+        let bytes = capability_statement("http://x/fhir", crate::search::registry::registry());
         let statement = parse(&bytes).unwrap();
         assert_eq!(check_resource(&statement, Some("CapabilityStatement")).map(|_| ()), Ok(()));
         assert_eq!(statement.path(&["implementation", "url"]).and_then(Node::as_str), Some("http://x/fhir"));

@@ -125,7 +125,7 @@ async fn capability_statement(shared: &Shared, context: &Context) -> Result<Http
         let work = move |engine: &Engine| Ok(terminology_capabilities(engine.terminology(), &base));
         return Ok(resource(context, 200, shared.engine.blocking(work).await?));
     }
-    Ok(resource(context, 200, capability::capability_statement(&context.base)))
+    Ok(resource(context, 200, capability::capability_statement(&context.base, &shared.engine.store().registry())))
 }
 
 /// Where a search looks.

@@ -22,11 +22,15 @@ const ROOMS: &[&[Operation]] = &[
     super::everything::OPERATIONS,
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
+    super::reindex::OPERATIONS,
 ];
 
 /// OperationDefinitions of our own, by the end of their canonical URL.
-const OWN: &[&str] =
-    &[include_str!("definitions/Bundle-ingest-document.json"), include_str!("definitions/fhirpath.json")];
+const OWN: &[&str] = &[
+    include_str!("definitions/Bundle-ingest-document.json"),
+    include_str!("definitions/fhirpath.json"),
+    include_str!("definitions/SearchParameter-reindex-status.json"),
+];
 
 /// Where an operation is invoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,9 @@ impl ParameterKind {
         }
     }
 
-    fn parse(code: &str) -> Option<Self> {
+    /// The kind with a code.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
         Some(match code {
             "number" => Self::Number,
             "date" => Self::Date,
@@ -58,8 +60,8 @@ impl ParameterKind {
     }
 }
 
-/// One search parameter as the standard defines it; it may apply to several resource types.
-#[derive(Debug, Clone)]
+/// One search parameter as its definition says; it may apply to several resource types.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchParameter {
     /// Canonical URL.
     pub url: String,
@@ -78,7 +80,9 @@ pub struct SearchParameter {
 }
 
 impl SearchParameter {
-    pub(super) fn read(line: &Node<'_>) -> Option<Self> {
+    /// Reads a SearchParameter resource; `None` when something that a search needs is missing.
+    #[must_use]
+    pub fn read(line: &Node<'_>) -> Option<Self> {
         if line.text("resourceType") != Some("SearchParameter") {
             return None;
         }

@@ -5,6 +5,7 @@
 //! the parameter's kind, and malformed ones, are left out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::fhirpath::Item;
 use crate::format::json::Node;
@@ -13,15 +14,17 @@ use crate::r4::reference::{Reference, split_canonical};
 use crate::r4::{TypeId, definitions};
 
 use super::fold::key_form;
-use super::registry::{Parameter, registry};
+use super::registry::{Parameter, Registry};
 use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form};
 use super::shape::Shape;
 use super::text::{FullText, text_row};
 use super::values::{self, Measured, quantities, span, strings, tokens};
 
 /// What extraction needs to know besides the resource.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ExtractOptions {
+    /// The parameters.
+    pub registry: Arc<Registry>,
     /// Offset of the zone that dates without one are meant in, in seconds east of UTC.
     pub default_offset_seconds: i32,
     /// What is kept for `_text` and `_content`.
@@ -34,14 +37,28 @@ const MAX_COMPOSITE: usize = 1_000;
 /// All index values of a resource, sorted and without duplicates.
 #[must_use]
 pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -> IndexRows {
+    let mut rows = extract_some(type_number, resource, options, |_| true);
+    rows.text = text_row(resource, options.full_text);
+    rows
+}
+
+/// The index values of some parameters, sorted and without duplicates. A reference brings those of
+/// its `:identifier` along.
+#[must_use]
+pub fn extract_some(
+    type_number: u8,
+    resource: &Node<'_>,
+    options: &ExtractOptions,
+    wanted: impl Fn(&Parameter) -> bool,
+) -> IndexRows {
     let mut rows = IndexRows::default();
     let all = definitions();
     let place = usize::from(type_number).checked_sub(1);
     let Some(type_id) = place.and_then(|place| all.resources().get(place)).copied() else { return rows };
     let root = Item::new(type_id, resource);
-    for parameter in registry().of(type_number) {
+    for parameter in options.registry.indexed(type_number) {
         // The rows of `<code>:identifier` come with its reference.
-        if parameter.is_derived {
+        if parameter.is_derived || !wanted(parameter) {
             continue;
         }
         let Ok(items) = parameter.compiled.evaluate(root) else { continue };
@@ -53,7 +70,6 @@ pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -
         }
     }
     sort(&mut rows);
-    rows.text = text_row(resource, options.full_text);
     rows
 }
 

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 mod across;
 mod control;
@@ -22,14 +23,16 @@ use crate::r4::parameters::ParameterKind;
 use crate::r4::{datetime, definitions};
 
 use super::query::{Condition, DateTest, Prefix, Query, Summary, Test, Total};
-use super::registry::{IDENTIFIER, Parameter, registry};
+use super::registry::{IDENTIFIER, Parameter, Registry};
 use super::rows::second_form;
 use super::shape::Forms;
 use super::text::FullText;
 
 /// What parsing needs to know besides the pairs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ParseOptions {
+    /// The parameters.
+    pub registry: Arc<Registry>,
     /// `Prefer: handling=lenient`: ignore what is unknown.
     pub lenient: bool,
     /// Largest page; a larger `_count` becomes this.
@@ -186,7 +189,12 @@ struct Parser<'p> {
     spent: &'p Cell<usize>,
 }
 
-impl Parser<'_> {
+impl<'p> Parser<'p> {
+    /// The parameters of this request.
+    fn registry(&self) -> &'p Registry {
+        &self.options.registry
+    }
+
     fn pair(&self, query: &mut Query) -> Parsed<()> {
         if self.control(query)? {
             return Ok(());
@@ -234,7 +242,7 @@ impl Parser<'_> {
         if let ("_id" | "_lastUpdated", Some(modifier)) = (code, modifier) {
             return unknown(format!("{code} takes no modifier here, not :{modifier} either"));
         }
-        let Some(parameter) = registry().find(self.type_number, code) else { return self.unknown_name(code) };
+        let Some(parameter) = self.registry().find(self.type_number, code) else { return self.unknown_name(code) };
         match modifier {
             Some("missing") => match self.value {
                 "true" | "false" => Ok(Some(Condition::Missing {
@@ -276,7 +284,7 @@ impl Parser<'_> {
                 self.each(|value| Ok(value::uri(parameter.forms, value, modifier.is_some()))).map(Test::Uri)
             }
             (ParameterKind::Reference, Some("identifier")) => {
-                let derived = registry().find(self.type_number, &format!("{}{IDENTIFIER}", parameter.code));
+                let derived = self.registry().find(self.type_number, &format!("{}{IDENTIFIER}", parameter.code));
                 let Some(derived) = derived else { return self.unknown_modifier(parameter, "identifier") };
                 number = derived.number;
                 self.each(|value| self.token(derived.forms, value)).map(Test::Token)
@@ -347,7 +355,7 @@ impl Parser<'_> {
     }
 
     fn unknown_name<T>(&self, code: &str) -> Parsed<T> {
-        let codes: Vec<&str> = registry().codes(self.type_number).collect();
+        let codes: Vec<&str> = self.registry().codes(self.type_number).collect();
         unknown(format!(
             "{} has no search parameter {code:?} here; supported are _id, _lastUpdated, _filter, _has, _list, {}",
             self.type_name(),

@@ -1,5 +1,7 @@
 //! The meaning of a search: a typed tree that `store` turns into one SQL statement.
 
+use super::registry::FIRST_CUSTOM;
+
 /// A search on one resource type, or on several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
@@ -27,6 +29,48 @@ pub struct Query {
     pub used: Vec<(String, String)>,
     /// Parameters ignored because the client asked for lenient handling.
     pub ignored: Vec<String>,
+}
+
+impl Query {
+    /// The numbers of the parameters beyond the standard whose rows it reads.
+    #[must_use]
+    pub fn customs(&self) -> Vec<i32> {
+        fn walk(condition: &Condition, found: &mut Vec<i32>) {
+            match condition {
+                Condition::Id(_) | Condition::LastUpdated(_) | Condition::Text { .. } => {}
+                Condition::Indexed { parameter, .. } | Condition::Missing { parameter, .. } => found.push(*parameter),
+                Condition::Chain { parameter, targets } => {
+                    found.push(*parameter);
+                    targets.iter().for_each(|(_, condition)| walk(condition, found));
+                }
+                Condition::Has { parameter, condition } => {
+                    found.push(*parameter);
+                    walk(condition, found);
+                }
+                Condition::Across { parameters, condition } => {
+                    found.extend(parameters);
+                    walk(condition, found);
+                }
+                Condition::All(list) | Condition::Any(list) => list.iter().for_each(|condition| walk(condition, found)),
+                Condition::Not(condition) => walk(condition, found),
+                Condition::Compartment { parameters, .. } => found.extend(parameters),
+            }
+        }
+        let mut found = Vec::new();
+        self.conditions.iter().for_each(|condition| walk(condition, &mut found));
+        found.extend(self.sort.iter().filter_map(|key| match key.by {
+            SortBy::Parameter { parameter, .. } => Some(parameter),
+            _ => None,
+        }));
+        // What a resource refers to is read off its body.
+        found.extend(self.includes.iter().filter(|include| include.reverse).flat_map(|include| &include.parameters));
+        // Second forms stand and fall with the first.
+        found.iter_mut().for_each(|number| *number = number.wrapping_abs());
+        found.retain(|number| *number >= FIRST_CUSTOM);
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
 }
 
 /// One AND term. Values inside are OR.

@@ -52,7 +52,7 @@ type Rows = Vec<Vec<Value>>;
 /// A table and its columns, in the order in which it is clustered.
 pub(super) struct Table {
     pub(super) name: &'static str,
-    columns: &'static [&'static str],
+    pub(super) columns: &'static [&'static str],
 }
 
 pub(super) const TABLES: [Table; 8] = [
@@ -85,7 +85,7 @@ struct KeyRecord {
 pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<(), StoreError> {
     let mut placeholders: Rows = Vec::new();
     let mut delta = Delta::default();
-    let options = transaction.extract_options;
+    let options = transaction.extract_options.clone();
     let mut old_rows: FastMap<i64, IndexRows> = FastMap::default();
     let mut old_entities: Vec<(i64, EntityRow)> = Vec::new();
     for (key, touched) in &transaction.touched {

@@ -15,6 +15,7 @@ use super::entity::{self, EntityFound, EntityQuery};
 use super::gather::{self, Gathering};
 use super::history::{self, Change, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
+use super::parameters::{self, InUse};
 use super::record::VersionRecord;
 use super::reindex;
 use super::search::{self, Found, SearchPage};
@@ -51,6 +52,7 @@ pub struct Store {
     writer: Writer,
     cache: Arc<VersionCache>,
     clock: Arc<DefinitionClock>,
+    pub(super) registry: Arc<InUse>,
     options: Arc<StoreOptions>,
     /// Held for the life of the store: a SQLite database has one owner.
     _owner: Option<Arc<File>>,
@@ -80,10 +82,11 @@ impl Store {
         let mut connection = Connection::open(&options.database, Role::Writer)?;
         connection.migrate()?;
         reindex::check(&mut connection, &options)?;
+        let registry = Arc::new(InUse::new(parameters::open(&mut connection)?));
         drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
         let clock = Arc::new(DefinitionClock::default());
-        let writer = Writer::start(&options, Arc::clone(&cache), Arc::clone(&clock))?;
+        let writer = Writer::start(&options, Arc::clone(&cache), Arc::clone(&clock), Arc::clone(&registry))?;
         let readers = Pool::builder()
             .max_size(options.readers.max(1))
             .min_idle(Some(1))
@@ -91,7 +94,7 @@ impl Store {
             .connection_timeout(std::time::Duration::from_secs(10))
             .build(Connections(options.database.clone()))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers, writer, cache, clock, options: Arc::new(options), _owner: owner })
+        Ok(Self { readers, writer, cache, clock, registry, options: Arc::new(options), _owner: owner })
     }
 
     /// Brings the schema up to date without serving; answers the names of the migrations that ran.
@@ -116,7 +119,7 @@ impl Store {
     /// How index values are taken from resources.
     #[must_use]
     pub fn extract_options(&self) -> ExtractOptions {
-        self.options.extract_options()
+        self.options.extract_options(self.registry())
     }
 
     pub(super) fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {

@@ -10,12 +10,13 @@ use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::connection::{Connection, Statement};
 use super::index::TABLES;
+use super::parameters;
 use super::write::WriteTransaction;
 use super::writer::load_memory;
 use super::{EntityTable, StoreError, StoreOptions};
 use crate::format::json;
 use crate::r4::definitions;
-use crate::search::extract::extract;
+use crate::search::extract::{ExtractOptions, extract};
 
 /// Raised whenever the same body gives other rows than before.
 const INDEX_FORMAT: u32 = 3;
@@ -93,7 +94,13 @@ pub fn reindex(
     connection.migrate()?;
     connection.batch("BEGIN")?;
     connection.lock_writers()?;
-    let rebuilt = rebuild(&mut connection, options, tables, progress).and_then(|count| {
+    let rebuilt = parameters::synchronise(&mut connection).and_then(|_| parameters::load(&mut connection));
+    let rebuilt = rebuilt.and_then(|registry| {
+        let extract_options = options.extract_options(registry);
+        rebuild(&mut connection, options, &extract_options, tables, progress)
+    });
+    let rebuilt = rebuilt.and_then(|count| {
+        parameters::all_built(&mut connection)?;
         remember(&mut connection, options)?;
         connection.batch("COMMIT")?;
         Ok(count)
@@ -108,6 +115,7 @@ pub fn reindex(
 fn rebuild(
     connection: &mut Connection,
     options: &StoreOptions,
+    extract_options: &ExtractOptions,
     tables: &[&'static EntityTable],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
@@ -124,7 +132,6 @@ fn rebuild(
     let total = connection.load::<Count>(&total)?.first().map_or(0, |count| count.n);
     let total = u64::try_from(total).unwrap_or(0);
     let mut memory = load_memory(connection, None)?;
-    let extract_options = options.extract_options();
     let (mut after, mut done) = (0, 0_u64);
     loop {
         let mut statement = Statement::new("SELECT key, id, body FROM resource WHERE state = 1 AND key > ");
@@ -133,7 +140,7 @@ fn rebuild(
         let Some(last) = found.last() else { return Ok(done) };
         after = last.key;
         done += found.len() as u64;
-        let mut transaction = WriteTransaction::new(connection, &mut memory, 0, extract_options);
+        let mut transaction = WriteTransaction::new(connection, &mut memory, 0, extract_options.clone());
         transaction.only_index = true;
         for record in found {
             let body = Bytes::from(record.body);
@@ -141,7 +148,7 @@ fn rebuild(
                 .map_err(|error| StoreError::Database(format!("resource {} is damaged: {error}", record.id)))?;
             let type_number = super::type_of_key(record.key);
             let name = definitions().resource_by_number(type_number).map_or("", |found| found.name.as_str());
-            let rows = extract(type_number, &resource, &extract_options);
+            let rows = extract(type_number, &resource, extract_options);
             let notebook = (options.project)(name, &resource);
             drop(resource);
             transaction.reindex(record.key, record.id, body, rows, notebook);

@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement};
 use super::gather::by_ids;
+use super::parameters::{Unfinished, unfinished};
 use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
 use super::sort::rows;
@@ -47,6 +48,8 @@ pub struct SearchPage {
     pub next: Option<String>,
     /// Includes were cut off at the limit.
     pub included_truncated: bool,
+    /// Parameters by which not all resources are indexed yet: matches may be missing.
+    pub unfinished: Vec<Unfinished>,
 }
 
 #[derive(QueryableByName)]
@@ -155,7 +158,7 @@ pub(super) fn page_within(
     options: &ExtractOptions,
 ) -> Result<SearchPage, StoreError> {
     let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
-    let mut page = SearchPage::default();
+    let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
     if with_total {
         page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
             Some(total) => Some(total),

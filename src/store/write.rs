@@ -13,10 +13,13 @@ use foldhash::fast::RandomState;
 
 use super::connection::{Connection, Statement};
 use super::notebook::{NotebookRows, Projection};
+use super::parameters::{self, defining_type};
 use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
 use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
-use crate::search::extract::ExtractOptions;
+use crate::format::json;
+use crate::search::custom::Defined;
+use crate::search::extract::{ExtractOptions, extract};
 use crate::search::query::Query;
 use crate::search::rows::IndexRows;
 
@@ -33,6 +36,10 @@ pub struct Prepared {
     pub content: Content,
     /// Index values.
     pub rows: IndexRows,
+    /// The generation of the parameters that they were taken by.
+    pub generation: i64,
+    /// For a SearchParameter that is used: what it defines.
+    pub defined: Option<Box<Defined>>,
     /// Notebook rows.
     pub notebook: NotebookRows,
 }
@@ -100,6 +107,8 @@ pub(super) struct Memory {
     pub(super) next_counter: i64,
     pub(super) next_seq: i64,
     pub(super) last_updated: i64,
+    /// Of the search parameters in the database.
+    pub(super) generation: i64,
     pub(super) systems: FastMap<String, i64>,
     /// Keys never change, so this needs no invalidation; bounded by being emptied when large.
     pub(super) keys: FastMap<(u8, String), i64>,
@@ -110,9 +119,14 @@ pub struct WriteTransaction<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) memory: &'a mut Memory,
     pub(super) now: i64,
+    /// How rows are written and removed.
     pub(super) extract_options: ExtractOptions,
     /// How the notebook rows of superseded versions are made again.
     pub(super) project: Projection,
+    /// SearchParameters were written: what they define must be made so before the commit.
+    pub(super) redefined: bool,
+    /// What this batch defines, by the id of the SearchParameter.
+    defined: Vec<(String, Box<Defined>)>,
     pub(super) touched: FastMap<i64, Touched>,
     pub(super) by_id: FastMap<(u8, String), i64>,
     pub(super) heads: FastMap<(u8, String), Option<Head>>,
@@ -160,6 +174,8 @@ impl<'a> WriteTransaction<'a> {
         extract_options: ExtractOptions,
     ) -> Self {
         Self {
+            redefined: false,
+            defined: Vec::new(),
             connection,
             memory,
             now,
@@ -268,6 +284,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says.
     pub fn search(&mut self, query: &Query, limit: u32) -> Result<Vec<Found>, StoreError> {
         self.flush()?;
+        parameters::must_be_finished(self.connection, query)?;
         search::matches(self.connection, query, limit)
     }
 
@@ -288,7 +305,7 @@ impl<'a> WriteTransaction<'a> {
     /// # Errors
     /// What the database says.
     pub fn put(&mut self, prepared: Prepared, method: Method, fresh_id: bool) -> Result<Written, StoreError> {
-        let Prepared { type_number, id, content, rows, notebook } = prepared;
+        let Prepared { type_number, id, content, mut rows, generation, defined, notebook } = prepared;
         let head = if fresh_id { None } else { self.head(type_number, &id)? };
         if let Some(head) = &head
             && head.state == STATE_LIVE
@@ -309,6 +326,15 @@ impl<'a> WriteTransaction<'a> {
             method,
             body: content.render(&id, version, self.now),
         };
+        if generation != self.extract_options.registry.generation()
+            && let Ok(resource) = json::parse(&next.body)
+        {
+            // Parameters came or went since the rows were taken.
+            rows = extract(type_number, &resource, &self.extract_options);
+        }
+        if let Some(defined) = defined {
+            self.define(&id, defined)?;
+        }
         let created = head.as_ref().is_none_or(|head| head.state != STATE_LIVE);
         let written = Written { version: next.version(), created, changed: true };
         self.touch(type_number, id, head, next, rows, notebook);
@@ -336,6 +362,23 @@ impl<'a> WriteTransaction<'a> {
         Ok(Some(version))
     }
 
+    /// A code has one definition on a type; what a stored definition says was checked, but others may
+    /// have come since.
+    fn define(&mut self, id: &str, new: Box<Defined>) -> Result<(), StoreError> {
+        let is_other = |(other_id, other): &(String, Box<Defined>)| {
+            other_id != id && other.code == new.code && other.types.iter().any(|number| new.types.contains(number))
+        };
+        let is_stored = |number: &u8| {
+            let there = self.extract_options.registry.find(*number, &new.code);
+            there.and_then(|there| there.source.as_deref()).is_some_and(|source| source != id)
+        };
+        if self.defined.iter().any(is_other) || new.types.iter().any(is_stored) {
+            return Err(StoreError::DefinedTwice(new.code));
+        }
+        self.defined.push((id.to_owned(), new));
+        Ok(())
+    }
+
     fn touch(
         &mut self,
         type_number: u8,
@@ -346,6 +389,7 @@ impl<'a> WriteTransaction<'a> {
         notebook: NotebookRows,
     ) {
         let key = next.key;
+        self.redefined |= type_number == defining_type();
         if let Some(before) = &before
             && before.state != STATE_REFERENCED
         {

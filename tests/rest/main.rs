@@ -33,6 +33,7 @@ mod search_date;
 mod search_filter;
 mod search_has;
 mod search_number;
+mod search_parameter;
 mod search_quantity;
 mod search_reference;
 mod search_results;

@@ -127,10 +127,10 @@ pub(super) fn of_type(name: &str, paths: &mut Map<String, Value>) {
     );
 }
 
-/// The parameters a type can be searched by, from the registry that serves them.
+/// The parameters of the standard that a type can be searched by; [base]/metadata lists further ones.
 fn searchable(name: &str) -> impl Iterator<Item = &'static Parameter> {
     let number = definitions().resource_number(name).unwrap_or(0);
-    registry().of(number).iter().filter(|parameter| !parameter.is_derived)
+    registry().of(number).iter().map(std::sync::Arc::as_ref).filter(|parameter| !parameter.is_derived)
 }
 
 /// References to them.

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -7,9 +8,13 @@ use crate::fhirpath::compile_for;
 use crate::format::json;
 use crate::r4::decimal::sortable;
 use crate::search::fold::exact_hash;
+use crate::search::registry::registry;
 
-const OPTIONS: ExtractOptions =
-    ExtractOptions { default_offset_seconds: 9 * 3600, full_text: crate::search::text::FullText::Off };
+static OPTIONS: LazyLock<ExtractOptions> = LazyLock::new(|| ExtractOptions {
+    registry: Arc::clone(registry()),
+    default_offset_seconds: 9 * 3600,
+    full_text: crate::search::text::FullText::Off,
+});
 
 #[expect(clippy::print_stdout)]
 /// The files the standard publishes as examples, where they are at hand.

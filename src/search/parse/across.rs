@@ -79,6 +79,7 @@ fn ties(compartment: &parameters::Compartment, member: Option<&str>) -> (Vec<i32
         let Some(number) = definitions().resource_number(name) else { continue };
         for code in codes {
             itself |= code == "{def}";
+            // Membership is the standard's, whatever was put in place of its parameters.
             let found = registry().find(number, code).filter(|found| found.kind == ParameterKind::Reference);
             numbers.extend(found.map(|found| found.number));
         }
@@ -103,7 +104,8 @@ impl Parser<'_> {
             ));
         };
         let condition = Self { type_number: *first, ..*self }.condition()?;
-        let parameters = types.iter().filter_map(|number| registry().find(*number, code)).map(|found| found.number);
+        let parameters =
+            types.iter().filter_map(|number| self.registry().find(*number, code)).map(|found| found.number);
         let is_second = matches!(condition, Some(Condition::Indexed { parameter, .. }) if parameter < 0);
         let parameters = parameters.map(|number| if is_second { second_form(number) } else { number }).collect();
         Ok(condition.map(|condition| Condition::Across { parameters, condition: Box::new(condition) }))

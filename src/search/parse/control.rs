@@ -3,7 +3,6 @@
 use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::search::query::{Include, Query, SortBy, SortKey, Summary, Total};
-use crate::search::registry::registry;
 
 use super::{Parsed, Parser, malformed, unknown};
 
@@ -98,7 +97,7 @@ impl Parser<'_> {
             let by = match code {
                 "_id" => SortBy::Id,
                 "_lastUpdated" => SortBy::LastUpdated,
-                _ => match registry().find(self.type_number, code) {
+                _ => match self.registry().find(self.type_number, code) {
                     Some(parameter) if parameter.kind == ParameterKind::Composite || parameter.is_derived => {
                         return unknown(format!("_sort by {code:?} is not possible"));
                     }
@@ -138,7 +137,7 @@ impl Parser<'_> {
             },
         };
         let references =
-            || registry().of(source_type).iter().filter(|parameter| parameter.kind == ParameterKind::Reference);
+            || self.registry().of(source_type).iter().filter(|parameter| parameter.kind == ParameterKind::Reference);
         let parameters: Vec<i32> = references()
             .filter(|parameter| code == "*" || parameter.code == code)
             .map(|parameter| parameter.number)

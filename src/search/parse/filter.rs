@@ -9,7 +9,7 @@ mod grammar;
 use crate::r4::parameters::ParameterKind;
 use crate::search::fold::{index_form, key_form};
 use crate::search::query::{Condition, DateTest, Prefix, RowTest, Test};
-use crate::search::registry::{Parameter, registry};
+use crate::search::registry::Parameter;
 
 use self::grammar::{Comparison, Filter, Mistake, Operator, Step};
 use super::{Parsed, Parser, Refusal, indexed, malformed, unknown};
@@ -104,7 +104,7 @@ impl Parser<'_> {
         if found.name != behind || !rest.is_empty() || !is_equal(found.operator) || first.operator != Operator::Eq {
             return malformed(format!("{name} is written {name}[{inside} eq x].{behind} eq y"));
         }
-        let Some(parameter) = registry().find(self.type_number, composite) else { return self.unknown_name(name) };
+        let Some(parameter) = self.registry().find(self.type_number, composite) else { return self.unknown_name(name) };
         let escaped = |text: &str| with_system(text).replace('$', "\\$");
         let text = format!("{}${}", escaped(&first.value), escaped(&found.value));
         let parser = Parser { name, value: &text, ..*self };
@@ -128,7 +128,7 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        let Some(parameter) = registry().find(self.type_number, name) else { return self.unknown_name(name) };
+        let Some(parameter) = self.registry().find(self.type_number, name) else { return self.unknown_name(name) };
         if *operator == Operator::Pr {
             return match value.as_str() {
                 "true" | "false" => Ok(Condition::Missing {

@@ -8,7 +8,7 @@ use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::r4::reference::is_id;
 use crate::search::query::Condition;
-use crate::search::registry::{Parameter, registry};
+use crate::search::registry::Parameter;
 
 use super::{MOST_VALUES, Parsed, Parser, RANGE, Refusal, malformed, unknown, value, weight};
 
@@ -18,7 +18,7 @@ const MOST_REFERENCES: usize = 8;
 /// What is left of a parameter, read at a type it leads to.
 pub(super) type Rest<'f> = &'f dyn Fn(&Parser<'_>) -> Parsed<Option<Condition>>;
 
-impl Parser<'_> {
+impl<'p> Parser<'p> {
     /// `reference.rest` and `reference:Type.rest`.
     pub(super) fn chain(&self, reference: &str, rest: &str) -> Parsed<Option<Condition>> {
         self.along(reference, rest, &|parser| Parser { name: rest, ..*parser }.condition())
@@ -93,7 +93,7 @@ impl Parser<'_> {
 
     /// `_list=id`: what the entries of a List point at.
     pub(super) fn list(&self) -> Parsed<Option<Condition>> {
-        let items = definitions().resource_number("List").and_then(|number| registry().find(number, "item"));
+        let items = definitions().resource_number("List").and_then(|number| self.registry().find(number, "item"));
         let Some(parameter) = items else { return self.unknown_name("_list") };
         let mut ids = Vec::new();
         for text in value::alternatives(self.value) {
@@ -115,8 +115,8 @@ impl Parser<'_> {
     }
 
     /// A reference parameter of this type.
-    fn link(&self, code: &str) -> Parsed<&'static Parameter> {
-        let Some(parameter) = registry().find(self.type_number, code) else { return self.unknown_name(code) };
+    fn link(&self, code: &str) -> Parsed<&'p Parameter> {
+        let Some(parameter) = self.registry().find(self.type_number, code) else { return self.unknown_name(code) };
         if parameter.kind != ParameterKind::Reference {
             return unknown(format!(
                 "{}: {code} is a {} parameter of {}; only references can be followed",

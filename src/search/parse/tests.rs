@@ -1,16 +1,20 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::search::query::{
     CompositeSecond, QuantityTest, ReferenceTest, SortBy, SortKey, StringTest, TokenTest, UriTest,
 };
+use crate::search::registry::registry;
 
 const JST: i32 = 9 * 3600;
-const OPTIONS: ParseOptions = ParseOptions {
+static OPTIONS: LazyLock<ParseOptions> = LazyLock::new(|| ParseOptions {
+    registry: Arc::clone(registry()),
     lenient: false,
     max_count: 1000,
     default_offset_seconds: JST,
     now_micros: 1_700_000_000_000_000,
     full_text: crate::search::text::FullText::All,
-};
+});
 
 fn number(name: &str) -> u8 {
     definitions().resource_number(name).unwrap()
@@ -216,7 +220,7 @@ fn result_parameters_shape_the_answer() {
 /// FHIR R4 search.html#errors: lenient clients have unknown parameters ignored, never bad values.
 #[test]
 fn lenient_ignores_the_unknown_but_not_the_malformed() {
-    let lenient = ParseOptions { lenient: true, ..OPTIONS };
+    let lenient = ParseOptions { lenient: true, ..(*OPTIONS).clone() };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let patient = number("Patient");
     let query = parse_query(patient, &[pair("color", "red"), pair("gender", "male")], &lenient).unwrap();

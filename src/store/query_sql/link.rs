@@ -7,6 +7,7 @@
 use super::super::connection::Statement;
 use super::{from_table, key_set, restrict};
 use crate::search::query::Condition;
+use crate::search::registry::type_of;
 
 /// Ends `AND (key IN (…` where no index goes from the key: the set is made once and asked for each
 /// row. As a bare `IN`, SQLite tries every key of the set at every target, and PostgreSQL may join
@@ -63,7 +64,7 @@ pub(super) fn compartment(owner_type: u8, owner_id: &str, parameters: &[i32], it
 
 /// The type that a parameter belongs to.
 const fn source(parameter: i32) -> i64 {
-    (parameter >> 8) as i64
+    type_of(parameter) as i64
 }
 
 /// The keys of live resources of a type that meet a condition.
