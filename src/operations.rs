@@ -2,7 +2,7 @@
 //!
 //! `table` has all operations (`$name`) and says how to add one, `call` runs one, `inputs` reads what it is
 //! given; each room named in the table does what its operations do. `ingest` makes a transaction of a document, `demo` makes citizens to
-//! look at: both are pure. `document` carries an ingest out. May use: everything below. Must not know: HTTP, SQL.
+//! look at: both are pure. `document` carries an ingest out, `offer` makes the built-in guide resources. May use: everything below. Must not know: HTTP, SQL.
 
 mod call;
 pub mod demo;
@@ -11,6 +11,7 @@ mod everything;
 mod fhirpath;
 pub mod ingest;
 mod inputs;
+pub mod offer;
 mod reindex;
 mod table;
 mod terminology;

@@ -8,6 +8,7 @@ use clap::Args;
 use renraku::engine::{Engine, EntryAnswer, Refusal, Rejection};
 use renraku::format::json::Node;
 use renraku::operations::demo::demo_bundles;
+use renraku::operations::offer::missing_definitions;
 use renraku::r4::definitions;
 
 use super::config::Settings;
@@ -37,6 +38,10 @@ pub(super) struct Arguments {
     /// Load made-up citizens first, to look around; changes nothing when they are there already
     #[arg(long)]
     demo: bool,
+    /// Do not store the definitions of the notebook's own guide (profiles, extensions, value sets) as
+    /// resources; they are used all the same
+    #[arg(long)]
+    no_guide: bool,
     /// Listen on an address that others can reach, although nothing is encrypted and nobody is asked
     /// who they are
     #[arg(long)]
@@ -59,6 +64,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     config.start_log()?;
     let engine = config.open()?;
+    if !arguments.no_guide {
+        load_guide(&engine)?;
+    }
     let citizen = if arguments.demo { load_demo(&engine)? } else { None };
     let base_url = config.http.base_url.clone();
     let ready = |address: SocketAddr| {
@@ -97,6 +105,17 @@ fn cannot_listen(listen: SocketAddr, error: &std::io::Error) -> String {
         _ => return format!("the server on {listen} stopped: {error}"),
     };
     format!("cannot listen on {listen}: {hint}")
+}
+
+/// Stores the definitions of our guide that are not here yet.
+fn load_guide(engine: &Engine) -> Result<(), Failure> {
+    let failed = |why: String| Failure::new(1, format!("the definitions of the guide could not be stored: {why}"));
+    let missing = missing_definitions(engine).map_err(|error| failed(error.to_string()))?;
+    let Some(bundle) = missing else { return Ok(()) };
+    transaction(engine, &bundle).map(|_| ()).map_err(|rejection| {
+        let why = rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str());
+        failed(why.to_owned())
+    })
 }
 
 /// Loads the demonstration; answers the id of a citizen to look at.

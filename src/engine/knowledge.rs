@@ -1,12 +1,13 @@
 //! What the engine knows besides resources: definitions by canonical URL and terminology over them.
 //!
-//! Sources are asked in order: what HL7 publishes with R4, then what is stored here. Made at the
+//! Sources are asked in order: what HL7 publishes with R4, then what is stored here, then our own guide as built in. Made at the
 //! first use, so that who only reads and writes resources pays nothing.
 
 use std::sync::{Arc, OnceLock};
 
 use super::Engine;
 use crate::r4::canonical::{Canonicals, Layers, standard};
+use crate::r4::guide::guide;
 use crate::store::{Store, StoredDefinitions};
 use crate::terminology::Terminology;
 
@@ -18,7 +19,7 @@ pub(super) struct Knowledge {
 }
 
 fn sources(store: &Store) -> Arc<dyn Canonicals> {
-    Arc::new(Layers(vec![standard(), Arc::new(StoredDefinitions::new(store.clone()))]))
+    Arc::new(Layers(vec![standard(), Arc::new(StoredDefinitions::new(store.clone())), guide()]))
 }
 
 impl Engine {

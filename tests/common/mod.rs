@@ -158,8 +158,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server on a free port and waits until it listens.
+    /// Starts the server on a free port, with nothing in it, and waits until it listens.
     pub(crate) fn start(database_url: &str, extra_args: &[&str]) -> Self {
+        let arguments: Vec<&str> = ["--no-guide"].iter().chain(extra_args).copied().collect();
+        Self::start_as_installed(database_url, &arguments)
+    }
+
+    /// Starts the server as somebody who installs it does: with the definitions of its own guide.
+    pub(crate) fn start_as_installed(database_url: &str, extra_args: &[&str]) -> Self {
         let folder = TempDir::new();
         let log = File::create(folder.path().join("log")).expect("a log file");
         let mut child = renraku(folder.path())

@@ -16,6 +16,7 @@ mod delete;
 mod discharge;
 mod everything;
 mod fhirpath;
+mod guide;
 mod headers;
 mod history;
 mod metadata;
