@@ -18,6 +18,7 @@ static OPTIONS: LazyLock<ExtractOptions> = LazyLock::new(|| ExtractOptions {
     registry: Arc::clone(registry()),
     default_offset_seconds: 9 * 3600,
     full_text: renraku::search::text::FullText::Narrative,
+    base_url: None,
 });
 
 fn shared(name: &str) -> Option<Vec<u8>> {
@@ -87,6 +88,8 @@ fn queries(criterion: &mut Criterion) {
         default_offset_seconds: 0,
         now_micros: 0,
         full_text: renraku::search::text::FullText::All,
+        base_url: None,
+        value_sets: None,
     };
     let pairs = [("subject", "Patient/1"), ("code", "http://loinc.org|8867-4"), ("date", "ge2024"), ("_sort", "-date")];
     let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -19,6 +19,7 @@ mod prepare;
 mod rewrite;
 mod single;
 mod subset;
+mod value_sets;
 
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ impl Engine {
             default_offset_seconds: self.store.options().default_offset_seconds,
             now_micros: jiff::Timestamp::now().as_microsecond(),
             full_text: self.store.options().full_text,
+            base_url: self.store.options().base_url.clone(),
+            value_sets: Some(std::sync::Arc::new(self.clone())),
         }
     }
 

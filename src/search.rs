@@ -5,11 +5,13 @@
 pub mod custom;
 pub mod extract;
 pub mod parse;
+pub mod position;
 pub mod query;
 pub mod registry;
 pub mod rows;
 pub mod shape;
 pub mod text;
+pub mod value_sets;
 mod values;
 
 pub use crate::format::fold;

@@ -84,6 +84,8 @@ pub struct StoreOptions {
     pub full_text: FullText,
     /// How notebook rows are made.
     pub project: Projection,
+    /// The base URL of the server, when it is fixed: absolute references to it are references to what is here.
+    pub base_url: Option<std::sync::Arc<str>>,
 }
 
 impl StoreOptions {
@@ -98,14 +100,20 @@ impl StoreOptions {
             cache_bytes,
             default_offset_seconds: 9 * 3600,
             full_text: FullText::default(),
+            base_url: None,
             project,
         }
     }
 
     /// How index values are taken from resources.
     #[must_use]
-    pub const fn extract_options(&self, registry: Arc<Registry>) -> ExtractOptions {
-        ExtractOptions { registry, default_offset_seconds: self.default_offset_seconds, full_text: self.full_text }
+    pub fn extract_options(&self, registry: Arc<Registry>) -> ExtractOptions {
+        ExtractOptions {
+            registry,
+            default_offset_seconds: self.default_offset_seconds,
+            full_text: self.full_text,
+            base_url: self.base_url.clone(),
+        }
     }
 }
 

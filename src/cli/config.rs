@@ -235,8 +235,10 @@ impl Settings {
                 ),
             ));
         }
+        let base_url = self.base_url.map(|url| url.trim_end_matches('/').to_owned());
         Ok(Config {
             store: StoreOptions {
+                base_url: base_url.as_deref().map(Into::into),
                 readers: self.readers.unwrap_or(store.readers),
                 cache_bytes: self.cache_bytes.map_or(store.cache_bytes, |size| size.0),
                 default_offset_seconds: self.time_zone.map_or(store.default_offset_seconds, |zone| zone.0),
@@ -253,7 +255,7 @@ impl Settings {
             },
             http: HttpSettings {
                 listen: self.listen.unwrap_or(http.listen),
-                base_url: self.base_url.map(|url| url.trim_end_matches('/').to_owned()),
+                base_url,
                 max_body: self.max_body.map_or(http.max_body, |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 workers: self.workers.unwrap_or(http.workers).max(1),
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),

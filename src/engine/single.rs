@@ -214,8 +214,7 @@ impl Engine {
         lenient: bool,
     ) -> Result<Searched, Rejection> {
         let number = type_number(type_name)?;
-        let query = parse_query(number, &pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?;
-        self.run(query).await
+        self.run(move |engine| parse_query(number, &pairs, &engine.parse_options(lenient))).await
     }
 
     /// A page of a search on several types: all, or those of `_type`.
@@ -223,7 +222,7 @@ impl Engine {
     /// # Errors
     /// 400 for what cannot be searched.
     pub async fn search_across(&self, pairs: Vec<(String, String)>, lenient: bool) -> Result<Searched, Rejection> {
-        self.run(parse_query_across(&pairs, &self.parse_options(lenient)).map_err(Rejection::bad_request)?).await
+        self.run(move |engine| parse_query_across(&pairs, &engine.parse_options(lenient))).await
     }
 
     /// A page of a search in the compartment of `owner_type/owner_id`, on one type or (`*`) on all.
@@ -241,17 +240,25 @@ impl Engine {
         let number = if member_type == "*" { 0 } else { type_number(member_type)? };
         let membership = compartment(owner, owner_id, number)
             .map_err(|issue| Rejection { issues: vec![issue], ..Rejection::not_found(owner_type, owner_id) })?;
-        let options = self.parse_options(lenient);
-        let query =
-            if number == 0 { parse_query_across(&pairs, &options) } else { parse_query(number, &pairs, &options) };
-        let mut query = query.map_err(Rejection::bad_request)?;
-        query.conditions.push(membership);
-        self.run(query).await
+        self.run(move |engine| {
+            let options = engine.parse_options(lenient);
+            let query =
+                if number == 0 { parse_query_across(&pairs, &options) } else { parse_query(number, &pairs, &options) };
+            let mut query = query?;
+            query.conditions.push(membership);
+            Ok(query)
+        })
+        .await
     }
 
-    async fn run(&self, query: Query) -> Result<Searched, Rejection> {
-        let (count, with_total) = self.page_shape(&query);
+    /// Reading a query may ask terminology, which may ask the database: it blocks as well.
+    async fn run(
+        &self,
+        read: impl FnOnce(&Self) -> Result<Query, Vec<Issue>> + Send + 'static,
+    ) -> Result<Searched, Rejection> {
         let work = self.blocking(move |engine| {
+            let query = read(engine).map_err(Rejection::bad_request)?;
+            let (count, with_total) = engine.page_shape(&query);
             let page = engine.store.search(&query, count, with_total)?;
             Ok(Searched { query, page, count })
         });

@@ -134,7 +134,7 @@ fn resource(name: &str, number: u8, registry: &Registry) -> Node<'static> {
             Some("http://hl7.org/fhir/SearchParameter/Resource-content"),
             Some("the same for all text; with full_text = all"),
         ),
-        parameter("_filter", "special", None, Some("search_filter.html without ss, sb, in and ni")),
+        parameter("_filter", "special", None, Some("search_filter.html")),
         parameter(
             "_has",
             "special",

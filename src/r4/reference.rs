@@ -57,6 +57,19 @@ impl<'a> Reference<'a> {
     }
 }
 
+impl<'a> Reference<'a> {
+    /// An absolute reference to the server with this base URL is a local one.
+    #[must_use]
+    pub fn at_home(self, own_base: Option<&str>) -> Self {
+        match self {
+            Self::Absolute { base, resource_type, id, version } if Some(base) == own_base => {
+                Self::Local { resource_type, id, version }
+            }
+            other => other,
+        }
+    }
+}
+
 /// `before` ends with a slash or is empty.
 struct Target<'a> {
     before: &'a str,

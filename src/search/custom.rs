@@ -155,7 +155,7 @@ fn fits(kind: ParameterKind, shape: Shape) -> bool {
             Code | Boolean | Text | Id | Uri | Canonical | Coding | CodeableConcept | Identifier | ContactPoint
         ),
         ParameterKind::Reference => matches!(shape, Reference | Canonical | Uri),
-        ParameterKind::Quantity => matches!(shape, Quantity | Money | Range),
+        ParameterKind::Quantity => matches!(shape, Quantity | Money | Range | SampledData),
         ParameterKind::Uri => matches!(shape, Uri | Canonical | Id | Text),
         ParameterKind::Composite => true,
         ParameterKind::Special => false,

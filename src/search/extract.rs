@@ -29,6 +29,8 @@ pub struct ExtractOptions {
     pub default_offset_seconds: i32,
     /// What is kept for `_text` and `_content`.
     pub full_text: FullText,
+    /// The base URL of this server, when it is known: absolute references to it are local ones.
+    pub base_url: Option<std::sync::Arc<str>>,
 }
 
 /// Rows one composite value may have; real ones have a handful.
@@ -117,27 +119,31 @@ fn single(parameter: &Parameter, item: &Item<'_>, options: &ExtractOptions, rows
             let parameter = if is_canonical { second_form(number) } else { number };
             rows.quantities.push(super::rows::QuantityRow { parameter, code, system, low, high });
         }),
-        ParameterKind::Reference => reference(parameter, item, rows),
+        ParameterKind::Reference => reference(parameter, item, options.base_url.as_deref(), rows),
         ParameterKind::Uri => {
             if let Some(text) = item.text() {
                 rows.uris.push(uri_row(number, text, Shape::of(item.type_id) == Shape::Canonical));
             }
         }
-        ParameterKind::Composite | ParameterKind::Special => {}
+        ParameterKind::Special => {
+            rows.positions
+                .extend(values::point(item).map(|point| super::rows::PositionRow { parameter: number, point }));
+        }
+        ParameterKind::Composite => {}
     }
 }
 
-fn reference(parameter: &Parameter, item: &Item<'_>, rows: &mut IndexRows) {
+fn reference(parameter: &Parameter, item: &Item<'_>, own_base: Option<&str>, rows: &mut IndexRows) {
     let number = parameter.number;
     if let Some(text) = item.text() {
-        return literal(number, text, Shape::of(item.type_id) == Shape::Canonical, rows);
+        return literal(number, text, Shape::of(item.type_id) == Shape::Canonical, own_base, rows);
     }
     if Shape::of(item.type_id) != Shape::Reference {
         return;
     }
     let Some(node) = item.node() else { return };
     if let Some(text) = node.text("reference") {
-        literal(number, text, false, rows);
+        literal(number, text, false, own_base, rows);
     }
     if let (Some(derived), Some(identifier)) = (parameter.identifier, node.get("identifier")) {
         values::identifier(identifier, &mut |code, system| {
@@ -148,8 +154,8 @@ fn reference(parameter: &Parameter, item: &Item<'_>, rows: &mut IndexRows) {
 
 /// A literal reference or canonical: of this server when relative, a URI otherwise. Contained
 /// resources (`#p1`) are no targets of their own.
-fn literal(number: i32, text: &str, is_canonical: bool, rows: &mut IndexRows) {
-    match Reference::parse(text) {
+fn literal(number: i32, text: &str, is_canonical: bool, own_base: Option<&str>, rows: &mut IndexRows) {
+    match Reference::parse(text).at_home(own_base) {
         Reference::Fragment(_) => {}
         Reference::Local { resource_type, id, .. } => {
             if let Some(target_type) = definitions().resource_number(resource_type) {
@@ -257,7 +263,7 @@ fn second_values(kind: ParameterKind, item: &Item<'_>, options: &ExtractOptions,
         ParameterKind::Reference | ParameterKind::Uri => {
             let text = item.text().or_else(|| item.node().and_then(|node| node.text("reference")));
             out.extend(text.filter(|text| !text.starts_with('#')).map(|text| Second {
-                text: match Reference::parse(text) {
+                text: match Reference::parse(text).at_home(options.base_url.as_deref()) {
                     Reference::Local { resource_type, id, .. } => format!("{resource_type}/{id}"),
                     _ => key_form(text),
                 },
@@ -287,6 +293,7 @@ fn sort(rows: &mut IndexRows) {
     tidy(&mut rows.references);
     tidy(&mut rows.uris);
     tidy(&mut rows.composites);
+    tidy(&mut rows.positions);
 }
 
 #[cfg(test)]

@@ -22,11 +22,12 @@ use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::parameters::ParameterKind;
 use crate::r4::{datetime, definitions};
 
-use super::query::{Condition, DateTest, Prefix, Query, Summary, Test, Total};
+use super::query::{Condition, DateTest, LONG_LIST, Prefix, Query, Summary, Test, TokenTest, Total};
 use super::registry::{IDENTIFIER, Parameter, Registry};
 use super::rows::second_form;
 use super::shape::Forms;
 use super::text::FullText;
+use super::value_sets::{ValueSets, Way};
 
 /// What parsing needs to know besides the pairs.
 #[derive(Debug, Clone)]
@@ -43,6 +44,10 @@ pub struct ParseOptions {
     pub now_micros: i64,
     /// What is kept for `_text` and `_content`.
     pub full_text: FullText,
+    /// The base URL of this server, when it is known: references to it are local ones.
+    pub base_url: Option<Arc<str>>,
+    /// Terminology, for `:in`, `:not-in`, and `:above` and `:below` of tokens.
+    pub value_sets: Option<Arc<dyn ValueSets>>,
 }
 
 /// Most parameters that select, in one search.
@@ -155,14 +160,16 @@ fn weight(condition: &Condition) -> usize {
         Condition::Across { parameters, condition } => parameters.len() + weight(condition),
         Condition::Compartment { parameters, .. } => parameters.len(),
         Condition::Chain { targets, .. } => targets.iter().map(|(_, condition)| RANGE + weight(condition)).sum(),
-        Condition::Has { condition, .. } => RANGE + weight(condition),
+        Condition::Has { condition, .. }
+        | Condition::Naming { condition, .. }
+        | Condition::NamedBy { condition, .. } => RANGE + weight(condition),
         Condition::All(list) | Condition::Any(list) => list.iter().map(|condition| 1 + weight(condition)).sum(),
         Condition::Not(condition) => 1 + weight(condition),
         Condition::Text { phrase, .. } => RANGE + phrase.tokens.len(),
         Condition::Indexed { test, .. } => match test {
             Test::Token(list) => {
                 let systems: HashSet<_> = list.iter().map(|test| &test.system).collect();
-                list.iter().map(|test| test.codes.len().max(1)).sum::<usize>() + systems.len().saturating_sub(1) * RANGE
+                list.iter().map(token_weight).sum::<usize>() + systems.len().saturating_sub(1) * RANGE
             }
             Test::Reference(list) => list.len(),
             Test::Uri(list) => list.len(),
@@ -171,9 +178,15 @@ fn weight(condition: &Condition) -> usize {
             Test::Number(list) => list.len() * RANGE,
             Test::Quantity(list) => list.len() * RANGE,
             Test::Composite(list) => list.len() * RANGE,
+            Test::Near(list) => list.len() * RANGE,
             Test::Row(_) => RANGE,
         },
     }
+}
+
+/// A long list of codes is one value for the database.
+fn token_weight(test: &TokenTest) -> usize {
+    if test.codes.len() > LONG_LIST { RANGE } else { test.codes.len().max(1) }
 }
 
 /// One pair at work; for a chained parameter, what is left of it at one of the types it leads to.
@@ -273,6 +286,14 @@ impl<'p> Parser<'p> {
                 number = second_form(number);
                 self.each(|value| self.of_type(value)).map(Test::Token)
             }
+            (ParameterKind::Token, Some("in" | "not-in")) if parameter.forms.has_codes() => {
+                negated = modifier == Some("not-in");
+                self.each(|value| self.codes_of(parameter.forms, value)).map(|tests| Test::Token(tests.concat()))
+            }
+            (ParameterKind::Token, Some(way @ ("above" | "below"))) if parameter.forms.has_codes() => {
+                let way = if way == "above" { Way::Above } else { Way::Below };
+                self.each(|value| self.codes_along(parameter.forms, way, value)).map(Test::Token)
+            }
             (ParameterKind::String, None | Some("exact" | "contains")) => {
                 let tests = self.each(|value| Ok(value::string(value, modifier)))?;
                 Ok(Test::String(tests.into_iter().flatten().collect()))
@@ -280,8 +301,17 @@ impl<'p> Parser<'p> {
             (ParameterKind::Date, None) => return Ok(self.dates()?.map(|tests| indexed(number, Test::Date(tests)))),
             (ParameterKind::Number, None) => self.each(|value| self.number(value)).map(Test::Number),
             (ParameterKind::Quantity, None) => self.each(|value| self.quantity(value)).map(Test::Quantity),
-            (ParameterKind::Uri, None | Some("below")) => {
-                self.each(|value| Ok(value::uri(parameter.forms, value, modifier.is_some()))).map(Test::Uri)
+            (ParameterKind::Uri, None) => self.each(|value| Ok(value::uri(parameter.forms, value))).map(Test::Uri),
+            (ParameterKind::Uri, Some("below")) => {
+                self.each(|value| self.uri_below(parameter.forms, value)).map(Test::Uri)
+            }
+            (ParameterKind::Uri, Some("above")) => {
+                self.each(|value| self.uris_above(parameter.forms, value)).map(|tests| Test::Uri(tests.concat()))
+            }
+            (ParameterKind::Reference, Some(way @ ("above" | "below"))) => {
+                let is_below = way == "below";
+                let tests = self.each(|value| self.hierarchy(parameter, is_below, value))?;
+                Ok(Test::Reference(tests.concat()))
             }
             (ParameterKind::Reference, Some("identifier")) => {
                 let derived = self.registry().find(self.type_number, &format!("{}{IDENTIFIER}", parameter.code));
@@ -303,7 +333,7 @@ impl<'p> Parser<'p> {
                 self.each(|value| self.composite(parameter, value)).map(Test::Composite)
             }
             (_, Some(name)) => return self.unknown_modifier(parameter, name),
-            (ParameterKind::Special, None) => return self.unknown_name(&parameter.code),
+            (ParameterKind::Special, None) => self.each(|value| self.near(value)).map(Test::Near),
         }?;
         let is_empty = match &test {
             Test::Token(list) => list.is_empty(),
@@ -314,6 +344,7 @@ impl<'p> Parser<'p> {
             Test::Reference(list) => list.is_empty(),
             Test::Uri(list) => list.is_empty(),
             Test::Composite(list) => list.is_empty(),
+            Test::Near(list) => list.is_empty(),
             Test::Row(_) => false,
         };
         Ok((!is_empty).then_some(Condition::Indexed { parameter: number, test, negated }))
@@ -371,10 +402,16 @@ impl<'p> Parser<'p> {
                 let Forms { coding, identifier, .. } = parameter.forms;
                 supported.extend((coding || identifier).then(|| "text".to_owned()));
                 supported.extend(identifier.then(|| "of-type".to_owned()));
+                if parameter.forms.has_codes() {
+                    supported.extend(["in", "not-in", "above", "below"].map(str::to_owned));
+                }
             }
             ParameterKind::String => supported.extend(["exact".to_owned(), "contains".to_owned()]),
-            ParameterKind::Uri => supported.push("below".to_owned()),
+            ParameterKind::Uri => supported.extend(["above".to_owned(), "below".to_owned()]),
             ParameterKind::Reference => {
+                if parameter.forms.canonical || parents(self.registry(), &parameter.targets).next().is_some() {
+                    supported.extend(["above".to_owned(), "below".to_owned()]);
+                }
                 supported.extend(parameter.identifier.map(|_| "identifier".to_owned()));
                 let names = parameter.targets.iter().filter_map(|target| definitions().resource_by_number(*target));
                 supported.extend(names.map(|definition| definition.name.clone()));
@@ -391,6 +428,33 @@ impl<'p> Parser<'p> {
             supported.join(", ")
         ))
     }
+}
+
+/// The types that form hierarchies, with the parameter that leads from a part to its whole.
+const PARENTS: [(&str, &str); 12] = [
+    ("Location", "partof"),
+    ("Organization", "partof"),
+    ("Encounter", "part-of"),
+    ("Procedure", "part-of"),
+    ("Observation", "part-of"),
+    ("Task", "part-of"),
+    ("Communication", "part-of"),
+    ("CarePlan", "part-of"),
+    ("MedicationAdministration", "part-of"),
+    ("MedicationStatement", "part-of"),
+    ("ResearchStudy", "partof"),
+    ("Contract", "parent"),
+];
+
+/// Those of [`PARENTS`] among these types: type and number of the parameter.
+fn parents(registry: &Registry, targets: &[u8]) -> impl Iterator<Item = (u8, i32)> {
+    PARENTS.iter().filter_map(move |(name, code)| {
+        let number = definitions().resource_number(name)?;
+        let parameter = registry.find(number, code).filter(|found| found.kind == ParameterKind::Reference)?;
+        let leads_to_itself = parameter.targets.is_empty() || parameter.targets.contains(&number);
+        let is_asked = targets.is_empty() || targets.contains(&number);
+        (leads_to_itself && is_asked).then_some((number, parameter.number))
+    })
 }
 
 const fn indexed(parameter: i32, test: Test) -> Condition {

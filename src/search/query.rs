@@ -43,7 +43,9 @@ impl Query {
                     found.push(*parameter);
                     targets.iter().for_each(|(_, condition)| walk(condition, found));
                 }
-                Condition::Has { parameter, condition } => {
+                Condition::Has { parameter, condition }
+                | Condition::Naming { parameter, condition, .. }
+                | Condition::NamedBy { parameter, condition, .. } => {
                     found.push(*parameter);
                     walk(condition, found);
                 }
@@ -105,6 +107,24 @@ pub enum Condition {
         /// The types it may point at with the condition for each; one must hold.
         targets: Vec<(u8, Condition)>,
     },
+    /// A chain along canonicals: resources with one that names a resource which meets the condition.
+    Naming {
+        /// Number of the reference parameter.
+        parameter: i32,
+        /// What can be named.
+        target: Named,
+        /// The condition on it.
+        condition: Box<Condition>,
+    },
+    /// `_has` along canonicals: resources that are named by one which meets the condition.
+    NamedBy {
+        /// Number of the reference parameter, which says the type that names.
+        parameter: i32,
+        /// What is named.
+        target: Named,
+        /// The condition on what names it.
+        condition: Box<Condition>,
+    },
     /// `_has` and `_list`: resources that one which meets a condition refers to.
     Has {
         /// Number of the reference parameter, which says the type that refers.
@@ -145,6 +165,17 @@ pub enum Condition {
     },
 }
 
+/// A type of resource with a canonical URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// Number of the type.
+    pub type_number: u8,
+    /// Number of its parameter `url`.
+    pub url: i32,
+    /// Number of its parameter `version`.
+    pub version: Option<i32>,
+}
+
 /// Alternatives of one kind.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
@@ -157,7 +188,17 @@ pub enum Test {
     Reference(Vec<ReferenceTest>),
     Uri(Vec<UriTest>),
     Composite(Vec<CompositeTest>),
+    Near(Vec<NearTest>),
     Row(RowTest),
+}
+
+/// A place and how far from it, both in cm (see [`super::position`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearTest {
+    /// The place.
+    pub point: super::position::Point,
+    /// Length of the straight line.
+    pub chord: i64,
 }
 
 /// What only `_filter` asks of a value (FHIR R4 search_filter.html#ops).
@@ -184,6 +225,12 @@ pub enum RowTest {
     /// `sw` on URIs.
     UriStarts(String),
 }
+
+/// Codes beyond this number in one test are one value for the database.
+pub const LONG_LIST: usize = 500;
+
+/// A code that no resource has: what an empty value set is compared with.
+pub const NO_CODE: &str = "\u{1f}";
 
 /// `code`, `system|code`, `|code`, `system|`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,6 +320,17 @@ pub enum ReferenceTest {
     },
     /// An absolute URL or canonical.
     Uri(UriTest),
+    /// A resource of this server with all that is below or above it, and itself.
+    Hierarchy {
+        /// Number of the resource type.
+        type_number: u8,
+        /// The id.
+        id: String,
+        /// The parameter of the type that leads from a part to its whole.
+        parent: i32,
+        /// Downwards.
+        below: bool,
+    },
 }
 
 /// A URI, for canonicals with an optional version.
@@ -282,7 +340,8 @@ pub struct UriTest {
     pub uri: String,
     /// `None`: any version.
     pub version: Option<String>,
-    /// `:below`: the URI and everything under it.
+    /// `:below`: the URI and everything under it; with a version, this one and those under it
+    /// (`1.2` and `1.2.3`).
     pub below: bool,
 }
 

@@ -25,6 +25,16 @@ pub struct IndexRows {
     pub uris: Vec<UriRow>,
     pub composites: Vec<CompositeRow>,
     pub text: Option<Box<super::text::TextRow>>,
+    pub positions: Vec<PositionRow>,
+}
+
+/// A place on earth.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PositionRow {
+    /// Parameter number.
+    pub parameter: i32,
+    /// Where.
+    pub point: super::position::Point,
 }
 
 /// A code, identifier, boolean or contact value.

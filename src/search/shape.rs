@@ -135,6 +135,12 @@ impl Forms {
         Self { boolean_only: true, ..Self::default() }.with(shape)
     }
 
+    /// Whether a value can be a code of a code system.
+    #[must_use]
+    pub const fn has_codes(&self) -> bool {
+        self.coding || (self.folded && !self.contact && !self.boolean_only)
+    }
+
     fn with(mut self, shape: Shape) -> Self {
         match shape {
             Shape::Identifier => (self.exact, self.system, self.identifier) = (true, true, true),

@@ -7,6 +7,7 @@ use crate::format::json::Node;
 use crate::r4::{datetime, decimal, ucum};
 
 use super::fold::{exact_hash, index_form, is_japanese, key_form};
+use super::position::Point;
 use super::shape::Shape;
 
 /// System of `Money.currency`.
@@ -101,6 +102,16 @@ pub(super) fn identifier_types(item: &Item<'_>, emit: &mut dyn FnMut(String, Str
 /// Type and value of an identifier as one code.
 pub(super) fn typed_identifier(code: &str, value: &str) -> String {
     key_form(&format!("{}\u{1f}{value}", code_form(code)))
+}
+
+/// `Location.position`.
+pub(super) fn point(item: &Item<'_>) -> Option<Point> {
+    let node = item.node()?;
+    let degrees = |name: &str| match node.get(name) {
+        Some(Node::Number(digits)) => digits.parse::<f64>().ok(),
+        _ => None,
+    };
+    Point::new(degrees("latitude")?, degrees("longitude")?)
 }
 
 /// The digits of a telephone number however it is punctuated (FHIR R4 search.html#token: "special

@@ -328,6 +328,21 @@ impl Statement {
         self.sql(")")
     }
 
+    /// A subquery of any number of texts, as one value.
+    pub fn bind_texts<V: Into<String>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
+        let texts = values.into_iter().map(|text| serde_json::Value::String(text.into().replace('\0', "\u{fffd}")));
+        let array = serde_json::Value::Array(texts.collect()).to_string();
+        let around = |before: &str, after: &str| {
+            let mut statement = Self::new(before);
+            statement.bind(array.as_str()).sql(after);
+            statement
+        };
+        self.append(Self::of_each(
+            around("SELECT value FROM json_each(", ")"),
+            around("SELECT json_array_elements_text(CAST(", " AS json))"),
+        ))
+    }
+
     /// Keeps a statement whose text rarely recurs out of the connection's cache.
     pub fn uncached(&mut self) -> &mut Self {
         self.uncached = true;

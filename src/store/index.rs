@@ -55,7 +55,7 @@ pub(super) struct Table {
     pub(super) columns: &'static [&'static str],
 }
 
-pub(super) const TABLES: [Table; 8] = [
+pub(super) const TABLES: [Table; 9] = [
     Table { name: "token", columns: &["parameter", "code", "system", "key"] },
     Table { name: "string", columns: &["parameter", "start", "key", "exact", "rest"] },
     Table { name: "date", columns: &["parameter", "low", "high", "key"] },
@@ -64,13 +64,14 @@ pub(super) const TABLES: [Table; 8] = [
     Table { name: "reference", columns: &["parameter", "target", "key"] },
     Table { name: "uri", columns: &["parameter", "uri", "version", "key"] },
     Table { name: "composite", columns: &["parameter", "code", "system", "text", "text_system", "low", "high", "key"] },
+    Table { name: "position", columns: &["parameter", "x", "y", "z", "key"] },
 ];
 
 /// Rows to add and to remove, a list a table.
 #[derive(Default)]
 struct Delta {
-    add: [Rows; 8],
-    remove: [Rows; 8],
+    add: [Rows; 9],
+    remove: [Rows; 9],
 }
 
 #[derive(QueryableByName)]
@@ -217,6 +218,10 @@ fn difference(key: i64, old: &IndexRows, new: &IndexRows, names: &Names<'_>, del
             row.high.clone().into(),
             key_value.clone(),
         ])
+    });
+    part(&old.positions, &new.positions, 8, delta, |row| {
+        let point = row.point;
+        Some(vec![number(row.parameter), point.x.into(), point.y.into(), point.z.into(), key_value.clone()])
     });
 }
 

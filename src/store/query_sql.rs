@@ -14,8 +14,8 @@ use super::text;
 use crate::r4::parameters::ParameterKind;
 use crate::search::extract::sortable_micros;
 use crate::search::query::{
-    CompositeSecond, CompositeTest, Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
-    Test, TokenTest, UriTest,
+    CompositeSecond, CompositeTest, Condition, DateTest, LONG_LIST, NearTest, NumberTest, Prefix, QuantityTest,
+    ReferenceTest, StringTest, Test, TokenTest, UriTest,
 };
 use crate::search::rows::second_form;
 
@@ -25,7 +25,8 @@ pub(super) const fn table_of(kind: ParameterKind) -> &'static str {
         ParameterKind::Number => "number",
         ParameterKind::Date => "date",
         ParameterKind::String => "string",
-        ParameterKind::Token | ParameterKind::Special => "token",
+        ParameterKind::Token => "token",
+        ParameterKind::Special => "position",
         ParameterKind::Reference => "reference",
         ParameterKind::Composite => "composite",
         ParameterKind::Quantity => "quantity",
@@ -62,6 +63,12 @@ fn predicate(statement: &mut Statement, condition: &Condition) {
             statement.sql("r.key IN (").append(link::referring(*parameter, targets)).sql(")");
         }
         Condition::Has { parameter, condition } => link::referred(statement, *parameter, condition),
+        Condition::Naming { parameter, target, condition } => {
+            statement.sql("r.key IN (").append(link::naming(*parameter, target, condition)).sql(")");
+        }
+        Condition::NamedBy { parameter, target, condition } => {
+            statement.sql("r.key IN (").append(link::named_by(*parameter, target, condition)).sql(")");
+        }
         Condition::All(list) => filter::all(statement, list),
         Condition::Any(list) => filter::any(statement, list),
         Condition::Text { in_narrative, phrase } => {
@@ -99,6 +106,8 @@ pub(super) fn key_set(condition: &Condition) -> Option<Statement> {
         }
         Condition::Chain { parameter, targets } => Some(link::referring(*parameter, targets)),
         Condition::Has { parameter, condition } => Some(link::targets(*parameter, condition)),
+        Condition::Naming { parameter, target, condition } => Some(link::naming(*parameter, target, condition)),
+        Condition::NamedBy { parameter, target, condition } => Some(link::named_by(*parameter, target, condition)),
         Condition::All(list) => filter::keys_of_all(list),
         Condition::Any(list) => filter::keys_of_any(list),
         Condition::Text { in_narrative, phrase } => Some(text::keys(phrase, *in_narrative)),
@@ -154,6 +163,10 @@ fn keys(parameters: &[i32], test: &Test) -> Statement {
             let is_canonical =
                 |test: &CompositeTest| matches!(&test.second, CompositeSecond::Quantity(test) if test.is_canonical);
             return in_both_forms("composite", parameters, tests, is_canonical, composite);
+        }
+        Test::Near(tests) => {
+            statement = from("position");
+            any(&mut statement, tests, near);
         }
         Test::Reference(tests) => return references(parameters, tests),
         Test::Row(test) => return filter::keys(parameters, test),
@@ -212,11 +225,18 @@ fn references(parameters: &[i32], tests: &[ReferenceTest]) -> Statement {
         .iter()
         .filter_map(|test| match test {
             ReferenceTest::Uri(test) => Some(test),
-            ReferenceTest::Local { .. } => None,
+            ReferenceTest::Local { .. } | ReferenceTest::Hierarchy { .. } => None,
         })
         .collect();
+    let hierarchies = tests.iter().filter_map(|test| match test {
+        ReferenceTest::Hierarchy { type_number, id, parent, below } => {
+            Some(link::hierarchy(*type_number, id, *parent, *below))
+        }
+        _ => None,
+    });
+    let mut hierarchies = hierarchies.peekable();
     let mut statement = Statement::default();
-    if !local.is_empty() || elsewhere.is_empty() {
+    if !local.is_empty() || (elsewhere.is_empty() && hierarchies.peek().is_none()) {
         statement.append(from_table("reference", parameters)).sql(" AND target IN (");
         statement.sql("SELECT key FROM resource WHERE ");
         any(&mut statement, &local, |statement, (types, ids)| {
@@ -228,8 +248,16 @@ fn references(parameters: &[i32], tests: &[ReferenceTest]) -> Statement {
         });
         statement.sql(")");
     }
+    let mut is_first = local.is_empty();
+    for keys in hierarchies {
+        if !is_first {
+            statement.sql(" UNION ");
+        }
+        is_first = false;
+        statement.append(from_table("reference", parameters)).sql(" AND target IN (").append(keys).sql(")");
+    }
     if !elsewhere.is_empty() {
-        if !local.is_empty() {
+        if !is_first {
             statement.sql(" UNION ");
         }
         statement.append(from_table("uri", parameters)).sql(" AND (");
@@ -312,6 +340,9 @@ fn token(statement: &mut Statement, test: &TokenTest, code_column: &str, system_
         }
         [code] => {
             statement.sql(code_column).sql(" = ").bind(fit(code));
+        }
+        codes if codes.len() > LONG_LIST => {
+            statement.sql(code_column).sql(" IN (").bind_texts(codes.iter().map(|code| fit(code))).sql(")");
         }
         codes => {
             statement.sql(code_column).sql(" IN ").bind_list(codes.iter().map(|code| fit(code)));
@@ -450,17 +481,39 @@ fn quantity(statement: &mut Statement, test: &QuantityTest, code_column: &str, s
 }
 
 fn uri(statement: &mut Statement, test: &UriTest) {
-    if test.below {
-        let folder = if test.uri.ends_with('/') { test.uri.clone() } else { format!("{}/", test.uri) };
-        statement.sql("(uri = ").bind(fit(&test.uri)).sql(" OR ");
-        starts_with(statement, "uri", &folder);
-        statement.sql(")");
-    } else {
-        statement.sql("uri = ").bind(fit(&test.uri));
+    match &test.version {
+        Some(version) => {
+            statement.sql("uri = ").bind(fit(&test.uri)).sql(" AND (version = ").bind(fit(version));
+            if test.below {
+                statement.sql(" OR ");
+                starts_with(statement, "version", &fit(&format!("{version}.")));
+            }
+            statement.sql(")");
+        }
+        None if test.below => {
+            let folder = if test.uri.ends_with('/') { test.uri.clone() } else { format!("{}/", test.uri) };
+            statement.sql("(uri = ").bind(fit(&test.uri)).sql(" OR ");
+            starts_with(statement, "uri", &folder);
+            statement.sql(")");
+        }
+        None => {
+            statement.sql("uri = ").bind(fit(&test.uri));
+        }
     }
-    if let Some(version) = &test.version {
-        statement.sql(" AND version = ").bind(fit(version));
+}
+
+/// A cube around the place, then the distance in space: whole numbers that no square overflows.
+fn near(statement: &mut Statement, test: &NearTest) {
+    let NearTest { point, chord } = *test;
+    for (column, middle) in [("x", point.x), ("y", point.y), ("z", point.z)] {
+        statement.sql(column).sql(" >= ").bind(middle - chord).sql(" AND ").sql(column).sql(" <= ");
+        statement.bind(middle + chord).sql(" AND ");
     }
+    for (place, (column, middle)) in [("x", point.x), ("y", point.y), ("z", point.z)].into_iter().enumerate() {
+        statement.sql(if place > 0 { " + (" } else { "(" }).sql(column).sql(" - ").bind(middle).sql(") * (");
+        statement.sql(column).sql(" - ").bind(middle).sql(")");
+    }
+    statement.sql(" <= ").bind(chord * chord);
 }
 
 fn composite(statement: &mut Statement, test: &CompositeTest) {

@@ -47,8 +47,9 @@ struct Count {
 
 /// What rows depend on beside the body.
 fn derivation(options: &StoreOptions) -> String {
+    let base_url = options.base_url.as_ref().map(|base_url| format!(", base_url {base_url}")).unwrap_or_default();
     format!(
-        "format {INDEX_FORMAT}, time zone {} s, full_text {}",
+        "format {INDEX_FORMAT}, time zone {} s, full_text {}{base_url}",
         options.default_offset_seconds,
         options.full_text.name()
     )
@@ -73,7 +74,7 @@ pub(super) fn check(connection: &mut Connection, options: &StoreOptions) -> Resu
         None => remember(connection, options),
         Some(known) if known == derivation(options) => Ok(()),
         Some(known) => Err(StoreError::Unavailable(format!(
-            "the search index was made with other settings ({known}; now {}); run `renraku reindex`, or set time_zone and full_text back",
+            "the search index was made with other settings ({known}; now {}); run `renraku reindex`, or set time_zone, full_text and base_url back",
             derivation(options)
         ))),
     }

@@ -17,6 +17,8 @@ use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
 use crate::search::query::{Condition, Include, Query};
 
+mod named;
+
 /// Most resources that includes may add to a page.
 pub(super) const MOST_INCLUDED: usize = 1000;
 /// Rows that a probe for the leader counts.
@@ -296,7 +298,9 @@ fn include(
         let mut added = Vec::new();
         for include in query.includes.iter().filter(|include| first_round || include.iterate) {
             let found = if include.reverse {
-                referrers(connection, include, &frontier)?
+                let mut found = referrers(connection, include, &frontier)?;
+                found.extend(named::referrers(connection, &options.registry, include, &frontier)?);
+                found
             } else {
                 targets(connection, include, &frontier, options)?
             };
@@ -343,9 +347,14 @@ fn targets(
     options: &ExtractOptions,
 ) -> Result<Vec<Found>, StoreError> {
     let mut wanted: BTreeMap<u8, BTreeSet<String>> = BTreeMap::new();
+    let mut names = named::Names::new();
     for found in frontier.iter().filter(|found| found.type_number == include.source_type) {
         let Ok(resource) = json::parse(&found.version.body) else { continue };
-        for row in extract(found.type_number, &resource, options).references {
+        let rows = extract(found.type_number, &resource, options);
+        for row in rows.uris.into_iter().filter(|row| include.parameters.contains(&row.parameter)) {
+            names.entry(row.uri).or_default().insert(row.version);
+        }
+        for row in rows.references {
             let fits = include.target_type.is_none_or(|wanted| wanted == row.target_type);
             if fits && include.parameters.contains(&row.parameter) {
                 wanted.entry(row.target_type).or_default().insert(row.target_id);
@@ -356,6 +365,9 @@ fn targets(
     for (type_number, ids) in wanted {
         let ids: Vec<String> = ids.into_iter().collect();
         all.extend(by_ids(connection, type_number, &ids)?);
+    }
+    if !names.is_empty() {
+        all.extend(named::targets(connection, &options.registry, include, &names)?);
     }
     Ok(all)
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{created, finds, observation, on_each, refused, stored, tagged, unique};
+use crate::common::Server;
+use crate::support::{created, finds, observation, on_each, patient, refused, stored, tagged, unique};
 
 /// `id`, `Type/id`, `:Type=id`; a versioned or absolute reference of this server is the same thing.
 #[test]
@@ -91,4 +92,35 @@ fn lists_of_references() {
         finds(server, &format!("Observation?_tag={tag}&performer=Practitioner/p1"), &[&id]);
         finds(server, &format!("Observation?_tag={tag}&performer=Practitioner/{tag}"), &[]);
     });
+}
+
+/// A reference given as an absolute URL of this server is a reference to what is here, in bodies and in
+/// searches (FHIR R4 search.html#reference), where the base URL is fixed.
+#[test]
+fn own_absolute_urls_are_local() {
+    for database in crate::common::databases() {
+        let base = "https://notebook.example/fhir";
+        let server = Server::start(&database.url, &["--base-url", base]);
+        let id = created(&server, &patient(json!({ "name": [{ "family": "Own" }] })));
+        let absolute =
+            created(&server, &observation(json!({ "subject": { "reference": format!("{base}/Patient/{id}") } })));
+        let versioned = created(
+            &server,
+            &observation(json!({ "subject": { "reference": format!("{base}/Patient/{id}/_history/1") } })),
+        );
+        let relative = created(&server, &observation(json!({ "subject": { "reference": format!("Patient/{id}") } })));
+        let elsewhere = created(
+            &server,
+            &observation(json!({ "subject": { "reference": format!("https://other.example/fhir/Patient/{id}") } })),
+        );
+        let own = [absolute.as_str(), &versioned, &relative];
+        finds(&server, &format!("Observation?subject={id}"), &own);
+        finds(&server, &format!("Observation?subject=Patient/{id}"), &own);
+        finds(&server, &format!("Observation?subject={base}/Patient/{id}"), &own);
+        finds(&server, "Observation?subject:Patient.family=own", &own);
+        finds(&server, &format!("Observation?subject=https://other.example/fhir/Patient/{id}"), &[&elsewhere]);
+        finds(&server, &format!("Patient?_has:Observation:subject:_id={absolute}"), &[&id]);
+        // What was derived for one base URL is not used for another.
+        drop(server);
+    }
 }

@@ -210,6 +210,8 @@ fn include_adds_what_is_referred_to() {
         refused(&server.get("Observation?_include=Observation:nonsense"), 400);
         refused(&server.get("Observation?_include=Nonsense:subject"), 400);
         refused(&server.get("Observation?_include=subject"), 400);
+        refused(&server.get("Observation?_include=Observation:subject:Practitioner"), 400);
+        refused(&server.get("Location?_revinclude=Observation:performer"), 400);
     });
 }
 

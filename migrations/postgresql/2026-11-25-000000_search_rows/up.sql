@@ -8,11 +8,12 @@ CREATE TABLE number (
     PRIMARY KEY (parameter, low, high, key)
 );
 
--- Places on earth, in 10^-7 degrees.
+-- Places on earth as points in space, in cm from its centre: distances need no angles.
 CREATE TABLE position (
     parameter BIGINT NOT NULL,
-    latitude  BIGINT NOT NULL,
-    longitude BIGINT NOT NULL,
+    x         BIGINT NOT NULL,
+    y         BIGINT NOT NULL,
+    z         BIGINT NOT NULL,
     key       BIGINT NOT NULL,
-    PRIMARY KEY (parameter, latitude, longitude, key)
+    PRIMARY KEY (parameter, x, y, z, key)
 );

@@ -8,11 +8,12 @@ CREATE TABLE number (
     PRIMARY KEY (parameter, low, high, key)
 ) WITHOUT ROWID;
 
--- Places on earth, in 10^-7 degrees.
+-- Places on earth as points in space, in cm from its centre: distances need no angles.
 CREATE TABLE position (
     parameter INTEGER NOT NULL,
-    latitude  INTEGER NOT NULL,
-    longitude INTEGER NOT NULL,
+    x         INTEGER NOT NULL,
+    y         INTEGER NOT NULL,
+    z         INTEGER NOT NULL,
     key       INTEGER NOT NULL,
-    PRIMARY KEY (parameter, latitude, longitude, key)
+    PRIMARY KEY (parameter, x, y, z, key)
 ) WITHOUT ROWID;

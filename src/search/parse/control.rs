@@ -98,7 +98,10 @@ impl Parser<'_> {
                 "_id" => SortBy::Id,
                 "_lastUpdated" => SortBy::LastUpdated,
                 _ => match self.registry().find(self.type_number, code) {
-                    Some(parameter) if parameter.kind == ParameterKind::Composite || parameter.is_derived => {
+                    Some(parameter)
+                        if matches!(parameter.kind, ParameterKind::Composite | ParameterKind::Special)
+                            || parameter.is_derived =>
+                    {
                         return unknown(format!("_sort by {code:?} is not possible"));
                     }
                     Some(parameter) => SortBy::Parameter { parameter: parameter.number, kind: parameter.kind },
@@ -146,6 +149,18 @@ impl Parser<'_> {
             let codes: Vec<&str> = references().map(|parameter| parameter.code.as_str()).collect();
             let source = all.resource_by_number(source_type).map_or(source, |definition| definition.name.as_str());
             return unknown(format!("{source} has no reference parameter {code:?}; it has {}", codes.join(", ")));
+        }
+        let leads_to = |parameter: &&i32, wanted: u8| {
+            let targets = self.registry().by_number(**parameter).map_or(&[][..], |found| &found.targets);
+            targets.is_empty() || targets.contains(&wanted)
+        };
+        // Backwards from the matches, unless what was included is gone on from.
+        let matched = (reverse && !iterate && self.type_number != 0).then_some(self.type_number);
+        for wanted in target_type.into_iter().chain(matched) {
+            if !parameters.iter().any(|parameter| leads_to(&parameter, wanted)) {
+                let wanted = all.resource_by_number(wanted).map_or("", |definition| definition.name.as_str());
+                return unknown(format!("{}={}: {source}:{code} cannot refer to {wanted}", self.name, self.value));
+            }
         }
         Ok(Include { reverse, iterate, parameters, target_type, source_type })
     }

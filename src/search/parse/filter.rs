@@ -10,6 +10,7 @@ use crate::r4::parameters::ParameterKind;
 use crate::search::fold::{index_form, key_form};
 use crate::search::query::{Condition, DateTest, Prefix, RowTest, Test};
 use crate::search::registry::Parameter;
+use crate::search::value_sets::Way;
 
 use self::grammar::{Comparison, Filter, Mistake, Operator, Step};
 use super::{Parsed, Parser, Refusal, indexed, malformed, unknown};
@@ -165,17 +166,21 @@ impl Parser<'_> {
                 let token = self.token(parameter.forms, &with_system(self.value))?;
                 Ok(unequal(Test::Token(vec![token])))
             }
-            (ParameterKind::Token, Operator::Ss | Operator::Sb | Operator::In | Operator::Ni) => unknown(format!(
-                "{} needs a terminology service, which this search does not have; eq and ne compare codes",
-                operator.code()
-            )),
-            (ParameterKind::Token, _) => refuse(&["eq", "ne", "pr"]),
+            (ParameterKind::Token, Operator::In | Operator::Ni) if parameter.forms.has_codes() => {
+                let test = Test::Token(self.codes_of(parameter.forms, self.value)?);
+                Ok(if operator == Operator::Ni { Test::Row(RowTest::Unequal(Box::new(test))) } else { test })
+            }
+            (ParameterKind::Token, Operator::Ss | Operator::Sb) if parameter.forms.has_codes() => {
+                let way = if operator == Operator::Ss { Way::Above } else { Way::Below };
+                Ok(Test::Token(vec![self.codes_along(parameter.forms, way, &with_system(self.value))?]))
+            }
+            (ParameterKind::Token, _) => refuse(&["eq", "ne", "in", "ni", "ss", "sb", "pr"]),
             (ParameterKind::Reference, Operator::Re) => {
                 Ok(Test::Reference(vec![self.reference(&parameter.targets, self.value)?]))
             }
             (ParameterKind::Reference, _) => refuse(&["re", "pr"]),
             (ParameterKind::Uri, Operator::Eq | Operator::Ne) => {
-                Ok(unequal(Test::Uri(vec![super::value::uri(parameter.forms, self.value, false)])))
+                Ok(unequal(Test::Uri(vec![super::value::uri(parameter.forms, self.value)])))
             }
             (ParameterKind::Uri, Operator::Sw) => Ok(Test::Row(RowTest::UriStarts(key_form(self.value)))),
             (ParameterKind::Uri, _) => refuse(&["eq", "ne", "sw", "pr"]),

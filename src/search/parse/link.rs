@@ -8,7 +8,7 @@ use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::r4::reference::is_id;
 use crate::search::query::Condition;
-use crate::search::registry::Parameter;
+use crate::search::registry::{Parameter, Registry};
 
 use super::{MOST_VALUES, Parsed, Parser, RANGE, Refusal, malformed, unknown, value, weight};
 
@@ -17,6 +17,25 @@ const MOST_REFERENCES: usize = 8;
 
 /// What is left of a parameter, read at a type it leads to.
 pub(super) type Rest<'f> = &'f dyn Fn(&Parser<'_>) -> Parsed<Option<Condition>>;
+
+/// A chain by references, and by canonicals where the parameter has them (a canonical may also be
+/// the address of a resource here).
+fn chained(registry: &Registry, parameter: &Parameter, targets: Vec<(u8, Condition)>) -> Condition {
+    let number = parameter.number;
+    let mut ways = Vec::new();
+    if parameter.forms.canonical {
+        ways.extend(targets.iter().filter_map(|(target, condition)| {
+            let target = registry.named(*target)?;
+            Some(Condition::Naming { parameter: number, target, condition: Box::new(condition.clone()) })
+        }));
+    }
+    let by_id = Condition::Chain { parameter: number, targets };
+    if ways.is_empty() {
+        return by_id;
+    }
+    ways.push(by_id);
+    Condition::Any(ways)
+}
 
 impl<'p> Parser<'p> {
     /// `reference.rest` and `reference:Type.rest`.
@@ -62,7 +81,7 @@ impl<'p> Parser<'p> {
                 self.type_name()
             )),
             _ if targets.is_empty() => Ok(None),
-            _ => Ok(Some(Condition::Chain { parameter: parameter.number, targets })),
+            _ => Ok(Some(chained(self.registry(), parameter, targets))),
         }
     }
 
@@ -88,7 +107,16 @@ impl<'p> Parser<'p> {
             return unknown(format!("{}: {type_name}.{code} cannot point at {}", self.name, self.type_name()));
         }
         let condition = self.follow(source, "…", read)?;
-        Ok(condition.map(|condition| Condition::Has { parameter: parameter.number, condition: Box::new(condition) }))
+        let number = parameter.number;
+        let named = self.registry().named(self.type_number).filter(|_| parameter.forms.canonical);
+        Ok(condition.map(|condition| match named {
+            None => Condition::Has { parameter: number, condition: Box::new(condition) },
+            Some(target) => {
+                let by_url = Condition::NamedBy { parameter: number, target, condition: Box::new(condition.clone()) };
+                let by_id = Condition::Has { parameter: number, condition: Box::new(condition) };
+                Condition::Any(vec![by_url, by_id])
+            }
+        }))
     }
 
     /// `_list=id`: what the entries of a List point at.
@@ -138,7 +166,7 @@ impl<'p> Parser<'p> {
         // What a link weighs itself; its own condition has been counted where it was made.
         let added = match &condition {
             None => 0,
-            Some(Condition::Chain { .. } | Condition::Has { .. }) => RANGE,
+            Some(Condition::Chain { .. } | Condition::Has { .. } | Condition::Any(_)) => RANGE,
             Some(condition) => RANGE + weight(condition),
         };
         self.spent.set(self.spent.get() + added);

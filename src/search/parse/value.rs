@@ -2,19 +2,26 @@
 
 use bigdecimal::BigDecimal;
 
+use crate::r4::outcome::Issue;
 use crate::r4::parameters::ParameterKind;
 use crate::r4::reference::{Reference, is_id, split_canonical};
 use crate::r4::{decimal, definitions, ucum};
 use crate::search::extract::unversioned;
 use crate::search::fold::{exact_hash, index_form, key_form};
+use crate::search::position::{Point, chord};
 use crate::search::query::{
-    CompositeSecond, CompositeTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest, TokenTest, UriTest,
+    CompositeSecond, CompositeTest, NO_CODE, NearTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest,
+    TokenTest, UriTest,
 };
 use crate::search::registry::{Component, Parameter};
 use crate::search::shape::Forms;
+use crate::search::value_sets::Way;
 use crate::search::values::{code_form, telephone, typed_identifier};
 
-use super::{Parsed, Parser, malformed};
+use super::{Parsed, Parser, Refusal, malformed, parents, unknown};
+
+/// How near is near when the search does not say, in metres.
+const NEAR: f64 = 10_000.0;
 
 /// Splits at unescaped separators (FHIR R4 search.html#escaping); the parts keep their escapes.
 pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
@@ -73,6 +80,19 @@ pub(super) fn prefix(text: &str) -> (Prefix, &str) {
     (found, text.get(2..).unwrap_or_default())
 }
 
+/// Codes of one system as a parameter keeps them; none is what no resource has.
+fn listed(forms: Forms, codes: Vec<String>, system: &str) -> TokenTest {
+    let form = |code: String| if forms.folded { code_form(&code) } else { key_form(&code) };
+    let mut codes: Vec<String> = codes.into_iter().map(form).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    if codes.is_empty() {
+        codes.push(NO_CODE.to_owned());
+    }
+    let system = (forms.system && !system.is_empty()).then(|| key_form(system));
+    TokenTest { codes, system }
+}
+
 /// A prefix and digits as JSON writes them: people write `+5` and `.5` too.
 fn plain_number(text: &str) -> (Prefix, String) {
     let (prefix, digits) = prefix(text);
@@ -107,18 +127,39 @@ pub(super) fn string(text: &str, modifier: Option<&str>) -> Option<StringTest> {
     })
 }
 
-pub(super) fn uri(forms: Forms, text: &str, below: bool) -> UriTest {
+pub(super) fn uri(forms: Forms, text: &str) -> UriTest {
     if forms.canonical {
-        return canonical(text, below);
+        return canonical(text);
     }
-    UriTest { uri: key_form(&unescape(text)), version: None, below }
+    UriTest { uri: key_form(&unescape(text)), version: None, below: false }
 }
 
-fn canonical(text: &str, below: bool) -> UriTest {
+fn canonical(text: &str) -> UriTest {
     let text = unescape(text);
     let text = unversioned(&text);
     let (uri, version, _) = split_canonical(&text);
-    UriTest { uri: key_form(uri), version: version.map(key_form), below }
+    UriTest { uri: key_form(uri), version: version.map(key_form), below: false }
+}
+
+/// A URL and what is above it, by its segments: each with a slash at its end and without.
+fn ancestors(url: &str) -> Vec<String> {
+    let start = url.find("://").map_or(0, |place| place + 3);
+    let mut found = vec![url.to_owned()];
+    let mut rest = url.trim_end_matches('/');
+    while let Some(slash) = rest.rfind('/').filter(|slash| *slash >= start) {
+        found.extend(rest.get(..=slash).map(str::to_owned));
+        rest = rest.get(..slash).unwrap_or_default().trim_end_matches('/');
+        found.push(rest.to_owned());
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// `1.2.3`, `1.2`, `1`.
+fn versions_above(version: &str) -> impl Iterator<Item = &str> {
+    let ends = version.match_indices('.').map(|(place, _)| place).chain([version.len()]);
+    ends.filter_map(|end| version.get(..end))
 }
 
 impl Parser<'_> {
@@ -152,6 +193,119 @@ impl Parser<'_> {
         // Values of `code` and of plain types are stored without their implicit system:
         // `gender=http://hl7.org/fhir/administrative-gender|male` compares the code alone.
         Ok(TokenTest { codes, system: system.filter(|_| forms.system).map(|system| key_form(&system)) })
+    }
+
+    /// `:in`: the codes of a value set. Elements of type `code` are stored without a system.
+    pub(super) fn codes_of(&self, forms: Forms, text: &str) -> Parsed<Vec<TokenTest>> {
+        let Some(value_sets) = &self.options.value_sets else { return self.no_terminology() };
+        let name = unescape(text);
+        let found = value_sets.expand(name.trim()).map_err(|issue| self.refused(issue))?;
+        let tests: Vec<TokenTest> = found.into_iter().map(|found| listed(forms, found.codes, &found.system)).collect();
+        // An empty value set has no code: nothing is in it.
+        Ok(if tests.is_empty() { vec![listed(forms, Vec::new(), "")] } else { tests })
+    }
+
+    /// `:above` and `:below`: a code with those that subsume it, or that it subsumes.
+    pub(super) fn codes_along(&self, forms: Forms, way: Way, text: &str) -> Parsed<TokenTest> {
+        let Some(value_sets) = &self.options.value_sets else { return self.no_terminology() };
+        let (system, code) = match split(text, '|').as_slice() {
+            [system, code] if !system.is_empty() && !code.is_empty() => (unescape(system), unescape(code)),
+            _ => return malformed(format!("{}={text} is not system|code: a hierarchy is that of a system", self.name)),
+        };
+        let codes = value_sets.along(way, &system, &code).map_err(|issue| self.refused(issue))?;
+        Ok(listed(forms, codes, &system))
+    }
+
+    fn no_terminology<T>(&self) -> Parsed<T> {
+        unknown(format!("{} needs terminology, which is not at hand here", self.name))
+    }
+
+    fn refused(&self, mut issue: Issue) -> Refusal {
+        issue.diagnostics = format!("{}: {}", self.name, issue.diagnostics);
+        Refusal::Malformed(issue)
+    }
+
+    /// `:below` on a URI (FHIR R4 search.html#uri: "only apply to URLs"), or on a canonical with a
+    /// version: that version and those below it.
+    pub(super) fn uri_below(&self, forms: Forms, text: &str) -> Parsed<UriTest> {
+        let test = self.hierarchical(forms, text)?;
+        Ok(UriTest { below: true, ..test })
+    }
+
+    /// `:above` on a URI: it and everything it is under.
+    pub(super) fn uris_above(&self, forms: Forms, text: &str) -> Parsed<Vec<UriTest>> {
+        let test = self.hierarchical(forms, text)?;
+        Ok(match &test.version {
+            Some(version) => versions_above(version)
+                .map(|version| UriTest { uri: test.uri.clone(), version: Some(version.to_owned()), below: false })
+                .collect(),
+            None => {
+                let all = ancestors(&test.uri).into_iter();
+                all.map(|uri| UriTest { uri, version: None, below: false }).collect()
+            }
+        })
+    }
+
+    fn hierarchical(&self, forms: Forms, text: &str) -> Parsed<UriTest> {
+        let test = uri(forms, text);
+        if test.version.is_none() && !test.uri.contains("://") {
+            return malformed(format!("{}={text}: only URLs have something above and below, not URNs", self.name));
+        }
+        Ok(test)
+    }
+
+    /// `:above` and `:below` on a reference: along the parts of a whole (a ward of a hospital), or along
+    /// URL and version of a canonical.
+    pub(super) fn hierarchy(&self, parameter: &Parameter, below: bool, text: &str) -> Parsed<Vec<ReferenceTest>> {
+        let forms = parameter.forms;
+        if forms.canonical && !is_id(text) {
+            let tests = if below { vec![self.uri_below(forms, text)?] } else { self.uris_above(forms, text)? };
+            return Ok(tests.into_iter().map(ReferenceTest::Uri).collect());
+        }
+        let known: Vec<(u8, i32)> = parents(self.registry(), &parameter.targets).collect();
+        if known.is_empty() {
+            return self.unknown_modifier(parameter, if below { "below" } else { "above" });
+        }
+        let ReferenceTest::Local { types, id } = self.reference(&parameter.targets, text)? else {
+            return malformed(format!("{}={text} is no resource of this server", self.name));
+        };
+        let tests = types.iter().map(|number| match known.iter().find(|(known, _)| known == number) {
+            Some((type_number, parent)) => {
+                ReferenceTest::Hierarchy { type_number: *type_number, id: id.clone(), parent: *parent, below }
+            }
+            None => ReferenceTest::Local { types: vec![*number], id: id.clone() },
+        });
+        Ok(tests.collect())
+    }
+
+    /// `latitude|longitude|distance|unit` (FHIR R4 location.html#search): without a unit km, without a
+    /// distance [`NEAR`].
+    pub(super) fn near(&self, text: &str) -> Parsed<NearTest> {
+        let parts: Vec<String> = split(text, '|').into_iter().map(|part| unescape(part).trim().to_owned()).collect();
+        let wrong = |what: &str| {
+            malformed(format!(
+                "{}={text}: {what}; write latitude|longitude|distance|unit in degrees and a UCUM unit of length, for \
+                 example 35.01|136.95|3|km",
+                self.name
+            ))
+        };
+        let filled = |place: usize| parts.get(place).map(String::as_str).filter(|part| !part.is_empty());
+        let (Some(latitude), Some(longitude), 2..=4) = (filled(0), filled(1), parts.len()) else {
+            return wrong("a place has latitude and longitude");
+        };
+        let degrees = |text: &str| decimal::parse(text.trim_start_matches('+')).and_then(|_| text.parse::<f64>().ok());
+        let point = degrees(latitude).zip(degrees(longitude)).and_then(|(north, east)| Point::new(north, east));
+        let Some(point) = point else { return wrong("there is no such place on earth") };
+        let distance = match filled(2) {
+            None => Some(NEAR),
+            Some(text) => decimal::parse(text)
+                .and_then(|value| ucum::convert(&value, filled(3).unwrap_or("km"), "m"))
+                .and_then(|metres| metres.to_string().parse::<f64>().ok()),
+        };
+        match distance {
+            Some(metres) if metres >= 0.0 => Ok(NearTest { point, chord: chord(metres) }),
+            _ => wrong("this is no distance"),
+        }
     }
 
     /// `system|code|value`: an identifier by its type (FHIR R4 search.html#token, `:of-type`).
@@ -219,7 +373,7 @@ impl Parser<'_> {
             };
             return Ok(ReferenceTest::Local { types, id: plain });
         }
-        match Reference::parse(&plain) {
+        match Reference::parse(&plain).at_home(self.options.base_url.as_deref()) {
             Reference::Local { resource_type, id, .. } => {
                 let number = definitions().resource_number(resource_type);
                 match number.filter(|number| targets.is_empty() || targets.contains(number)) {
@@ -227,8 +381,8 @@ impl Parser<'_> {
                     None => malformed(format!("{} cannot refer to {resource_type}", self.name)),
                 }
             }
-            Reference::Absolute { .. } | Reference::Urn(_) => Ok(ReferenceTest::Uri(canonical(text, false))),
-            Reference::Other(other) if other.contains(':') => Ok(ReferenceTest::Uri(canonical(text, false))),
+            Reference::Absolute { .. } | Reference::Urn(_) => Ok(ReferenceTest::Uri(canonical(text))),
+            Reference::Other(other) if other.contains(':') => Ok(ReferenceTest::Uri(canonical(text))),
             _ => {
                 malformed(format!("{}={text} is not a reference: write an id, Type/id, or an absolute URL", self.name))
             }
@@ -264,6 +418,7 @@ impl Parser<'_> {
             // Rows keep a reference as its text: a token without system.
             ParameterKind::Reference | ParameterKind::Uri => {
                 let codes = match self.reference(&component.targets, text)? {
+                    ReferenceTest::Hierarchy { .. } => Vec::new(),
                     ReferenceTest::Uri(test) => vec![test.uri],
                     ReferenceTest::Local { types, id } => types
                         .into_iter()

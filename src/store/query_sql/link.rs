@@ -6,7 +6,7 @@
 
 use super::super::connection::Statement;
 use super::{from_table, key_set, restrict};
-use crate::search::query::Condition;
+use crate::search::query::{Condition, Named};
 use crate::search::registry::type_of;
 
 /// Ends `AND (key IN (…` where no index goes from the key: the set is made once and asked for each
@@ -44,6 +44,47 @@ pub(super) fn referred(statement: &mut Statement, parameter: i32, condition: &Co
     statement.sql("EXISTS (SELECT 1 FROM reference h WHERE h.parameter = ").bind(i64::from(parameter));
     statement.sql(" AND h.target = r.key AND (h.key IN (").append(live(source(parameter), condition));
     statement.sql(IS_TRUE).sql(")");
+}
+
+/// Canonicals `u` with what they name, `t`: the same URL, and the version where one is named.
+fn canonicals(select: &str, parameter: i32, target: &Named) -> Statement {
+    let mut statement = Statement::new("SELECT ");
+    statement.sql(select).sql(" AS key FROM uri u JOIN uri t ON t.uri = u.uri AND t.parameter = ");
+    statement.bind(i64::from(target.url)).sql(" WHERE u.parameter = ").bind(i64::from(parameter));
+    statement.sql(" AND (u.version = ''");
+    if let Some(version) = target.version {
+        statement.sql(" OR EXISTS (SELECT 1 FROM token v WHERE v.parameter = ").bind(i64::from(version));
+        statement.sql(" AND v.code = lower(u.version) AND v.key = t.key)");
+    }
+    statement.sql(")");
+    statement
+}
+
+/// The keys of resources with a canonical that names one which meets the condition.
+pub(super) fn naming(parameter: i32, target: &Named, condition: &Condition) -> Statement {
+    let mut statement = canonicals("u.key", parameter, target);
+    statement.sql(" AND t.key IN (").append(live(i64::from(target.type_number), condition)).sql(")");
+    statement
+}
+
+/// The keys of resources that a canonical of one which meets the condition names.
+pub(super) fn named_by(parameter: i32, target: &Named, condition: &Condition) -> Statement {
+    let mut statement = canonicals("t.key", parameter, target);
+    statement.sql(" AND (u.key IN (").append(live(source(parameter), condition)).sql(IS_TRUE);
+    statement
+}
+
+/// The keys of a resource and of all that is below or above it. `UNION` ends at circles.
+pub(super) fn hierarchy(type_number: u8, id: &str, parent: i32, below: bool) -> Statement {
+    let mut statement = Statement::new("WITH RECURSIVE h(key) AS (SELECT key FROM resource WHERE type = ");
+    statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id).sql(" UNION ");
+    statement.sql(if below {
+        "SELECT p.key FROM h JOIN reference p ON p.target = h.key"
+    } else {
+        "SELECT p.target FROM h JOIN reference p ON p.key = h.key"
+    });
+    statement.sql(" AND p.parameter = ").bind(i64::from(parent)).sql(") SELECT key FROM h");
+    statement
 }
 
 /// The keys of resources that one of these references ties to the owner of a compartment.
