@@ -93,8 +93,12 @@ fn single(parameter: &Parameter, item: &Item<'_>, options: &ExtractOptions, rows
     let number = parameter.number;
     match parameter.kind {
         ParameterKind::Token => {
+            let before = rows.tokens.len();
             tokens(item, &mut |code, system| rows.tokens.push(TokenRow { parameter: number, code, system }));
             let other = second_form(number);
+            if rows.tokens.len() == before {
+                rows.tokens.push(present(number));
+            }
             values::identifier_types(item, &mut |code, system| {
                 rows.tokens.push(TokenRow { parameter: other, code, system });
             });
@@ -119,7 +123,13 @@ fn single(parameter: &Parameter, item: &Item<'_>, options: &ExtractOptions, rows
             let parameter = if is_canonical { second_form(number) } else { number };
             rows.quantities.push(super::rows::QuantityRow { parameter, code, system, low, high });
         }),
-        ParameterKind::Reference => reference(parameter, item, options.base_url.as_deref(), rows),
+        ParameterKind::Reference => {
+            let before = (rows.references.len(), rows.uris.len());
+            reference(parameter, item, options.base_url.as_deref(), rows);
+            if before == (rows.references.len(), rows.uris.len()) {
+                rows.tokens.push(present(number));
+            }
+        }
         ParameterKind::Uri => {
             if let Some(text) = item.text() {
                 rows.uris.push(uri_row(number, text, Shape::of(item.type_id) == Shape::Canonical));
@@ -131,6 +141,12 @@ fn single(parameter: &Parameter, item: &Item<'_>, options: &ExtractOptions, rows
         }
         ParameterKind::Composite => {}
     }
+}
+
+/// There is a value, but none of it can be looked up: a text alone, a display, what is contained. It
+/// counts for `:missing`.
+fn present(parameter: i32) -> TokenRow {
+    TokenRow { parameter: second_form(parameter), code: String::new(), system: String::new() }
 }
 
 fn reference(parameter: &Parameter, item: &Item<'_>, own_base: Option<&str>, rows: &mut IndexRows) {

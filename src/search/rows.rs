@@ -5,7 +5,7 @@
 //! second form of a parameter's values ([`second_form`]).
 
 /// The number of the second form of a parameter's values. In each table it is another one: of tokens the
-/// identifiers with their type, of strings the texts of tokens, of quantities (alone and in
+/// identifiers with their type and (without code) what has nothing to look up, of strings the texts of tokens, of quantities (alone and in
 /// composites) the values in base units.
 #[must_use]
 pub const fn second_form(parameter: i32) -> i32 {

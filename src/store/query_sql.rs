@@ -273,6 +273,11 @@ fn having(parameters: &[i32], kind: ParameterKind) -> Statement {
     if kind == ParameterKind::Reference {
         statement.sql(" UNION ").append(from_table("uri", parameters));
     }
+    if matches!(kind, ParameterKind::Reference | ParameterKind::Token) {
+        // What is there without anything to look it up by.
+        let seconds: Vec<i32> = parameters.iter().map(|number| second_form(*number)).collect();
+        statement.sql(" UNION ").append(from_table("token", &seconds));
+    }
     statement
 }
 

@@ -232,6 +232,24 @@ fn text_of_a_code() {
     });
 }
 
+/// A code that is only a text, and references without an address, are there all the same.
+#[test]
+fn what_cannot_be_looked_up_is_not_missing() {
+    on_each(|server| {
+        let tag = unique("token");
+        let with = |more: Value| created(server, &tagged(observation(more), &tag));
+        let text = with(json!({ "code": { "text": "握力" }, "subject": { "display": "見本" } }));
+        let contained = with(json!({ "contained": [{ "resourceType": "Patient", "id": "p" }], "subject": { "reference": "#p" } }));
+        let logical = with(json!({ "subject": { "identifier": { "value": "1" } } }));
+        let none = with(json!({}));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Observation?_tag={tag}&{query}"), ids);
+        find("code:missing=true", &[]);
+        find("subject:missing=true", &[&none]);
+        find("subject:missing=false", &[&text, &contained, &logical]);
+        find("performer:missing=false", &[]);
+    });
+}
+
 /// `:of-type` is system|code|value of one identifier with that type.
 #[test]
 fn identifiers_by_type() {
