@@ -303,10 +303,10 @@ impl<'p> Parser<'p> {
             (ParameterKind::Quantity, None) => self.each(|value| self.quantity(value)).map(Test::Quantity),
             (ParameterKind::Uri, None) => self.each(|value| Ok(value::uri(parameter.forms, value))).map(Test::Uri),
             (ParameterKind::Uri, Some("below")) => {
-                self.each(|value| self.uri_below(parameter.forms, value)).map(Test::Uri)
+                self.each(|value| Ok(value::uri_below(parameter.forms, value))).map(Test::Uri)
             }
             (ParameterKind::Uri, Some("above")) => {
-                self.each(|value| self.uris_above(parameter.forms, value)).map(|tests| Test::Uri(tests.concat()))
+                self.each(|value| Ok(value::uris_above(parameter.forms, value))).map(|tests| Test::Uri(tests.concat()))
             }
             (ParameterKind::Reference, Some(way @ ("above" | "below"))) => {
                 let is_below = way == "below";

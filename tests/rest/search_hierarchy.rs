@@ -27,7 +27,17 @@ fn urls_have_what_is_above_and_below() {
         find(":below", "/fhir/", &[1, 2, 3, 4]);
         find(":below", "/fhir/ValueSet/12", &[]);
         find("", "/fhir/ValueSet/123", &[3]);
-        refused(&server.get("ValueSet?url:below=urn:oid:1.2.3"), 400);
+        // A URN is below and above itself only.
+        let oid = created(
+            server,
+            &tagged(json!({ "resourceType": "ValueSet", "status": "draft", "url": "urn:oid:1.2.3" }), &tag),
+        );
+        created(
+            server,
+            &tagged(json!({ "resourceType": "ValueSet", "status": "draft", "url": "urn:oid:1.2.3.4" }), &tag),
+        );
+        finds(server, &format!("ValueSet?_tag={tag}&url:below=urn:oid:1.2.3"), &[&oid]);
+        finds(server, &format!("ValueSet?_tag={tag}&url:above=urn:oid:1.2.3"), &[&oid]);
         refused(&server.get("ValueSet?url:contains=x"), 400);
     });
 }

@@ -239,7 +239,8 @@ fn what_cannot_be_looked_up_is_not_missing() {
         let tag = unique("token");
         let with = |more: Value| created(server, &tagged(observation(more), &tag));
         let text = with(json!({ "code": { "text": "握力" }, "subject": { "display": "見本" } }));
-        let contained = with(json!({ "contained": [{ "resourceType": "Patient", "id": "p" }], "subject": { "reference": "#p" } }));
+        let contained =
+            with(json!({ "contained": [{ "resourceType": "Patient", "id": "p" }], "subject": { "reference": "#p" } }));
         let logical = with(json!({ "subject": { "identifier": { "value": "1" } } }));
         let none = with(json!({}));
         let find = |query: &str, ids: &[&str]| finds(server, &format!("Observation?_tag={tag}&{query}"), ids);

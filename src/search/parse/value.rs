@@ -156,6 +156,28 @@ fn ancestors(url: &str) -> Vec<String> {
     found
 }
 
+/// `:below` on a URI or, with a version, on a canonical: that version and those below it. "Only apply
+/// to URLs" (FHIR R4 search.html#uri): a URN is below nothing but itself.
+pub(super) fn uri_below(forms: Forms, text: &str) -> UriTest {
+    let test = uri(forms, text);
+    let below = test.version.is_some() || test.uri.contains("://");
+    UriTest { below, ..test }
+}
+
+/// `:above` on a URI: it and everything it is under.
+pub(super) fn uris_above(forms: Forms, text: &str) -> Vec<UriTest> {
+    let test = uri(forms, text);
+    match &test.version {
+        Some(version) => versions_above(version)
+            .map(|version| UriTest { uri: test.uri.clone(), version: Some(version.to_owned()), below: false })
+            .collect(),
+        None if test.uri.contains("://") => {
+            ancestors(&test.uri).into_iter().map(|uri| UriTest { uri, version: None, below: false }).collect()
+        }
+        None => vec![test],
+    }
+}
+
 /// `1.2.3`, `1.2`, `1`.
 fn versions_above(version: &str) -> impl Iterator<Item = &str> {
     let ends = version.match_indices('.').map(|(place, _)| place).chain([version.len()]);
@@ -225,41 +247,12 @@ impl Parser<'_> {
         Refusal::Malformed(issue)
     }
 
-    /// `:below` on a URI (FHIR R4 search.html#uri: "only apply to URLs"), or on a canonical with a
-    /// version: that version and those below it.
-    pub(super) fn uri_below(&self, forms: Forms, text: &str) -> Parsed<UriTest> {
-        let test = self.hierarchical(forms, text)?;
-        Ok(UriTest { below: true, ..test })
-    }
-
-    /// `:above` on a URI: it and everything it is under.
-    pub(super) fn uris_above(&self, forms: Forms, text: &str) -> Parsed<Vec<UriTest>> {
-        let test = self.hierarchical(forms, text)?;
-        Ok(match &test.version {
-            Some(version) => versions_above(version)
-                .map(|version| UriTest { uri: test.uri.clone(), version: Some(version.to_owned()), below: false })
-                .collect(),
-            None => {
-                let all = ancestors(&test.uri).into_iter();
-                all.map(|uri| UriTest { uri, version: None, below: false }).collect()
-            }
-        })
-    }
-
-    fn hierarchical(&self, forms: Forms, text: &str) -> Parsed<UriTest> {
-        let test = uri(forms, text);
-        if test.version.is_none() && !test.uri.contains("://") {
-            return malformed(format!("{}={text}: only URLs have something above and below, not URNs", self.name));
-        }
-        Ok(test)
-    }
-
     /// `:above` and `:below` on a reference: along the parts of a whole (a ward of a hospital), or along
     /// URL and version of a canonical.
     pub(super) fn hierarchy(&self, parameter: &Parameter, below: bool, text: &str) -> Parsed<Vec<ReferenceTest>> {
         let forms = parameter.forms;
         if forms.canonical && !is_id(text) {
-            let tests = if below { vec![self.uri_below(forms, text)?] } else { self.uris_above(forms, text)? };
+            let tests = if below { vec![uri_below(forms, text)] } else { uris_above(forms, text) };
             return Ok(tests.into_iter().map(ReferenceTest::Uri).collect());
         }
         let known: Vec<(u8, i32)> = parents(self.registry(), &parameter.targets).collect();
