@@ -210,7 +210,7 @@ struct Task {
 
 enum Target {
     Id(String),
-    Criteria(Query),
+    Criteria(Box<Query>),
 }
 
 /// The result of a patch on one version.
@@ -272,7 +272,7 @@ impl Engine {
     ) -> Result<Answer, Rejection> {
         let query = self.criteria(type_number(type_name)?, criteria)?;
         let read = move |type_name: &str| Ok((Patch::read(&parse_patch(&body)?, format, type_name)?, body.len()));
-        self.patch_target(type_name, Target::Criteria(query), read, conditions).await
+        self.patch_target(type_name, Target::Criteria(Box::new(query)), read, conditions).await
     }
 
     /// A PATCH entry of a batch; `criteria` when it has no id. `body` is the entry's resource.
@@ -285,7 +285,7 @@ impl Engine {
     ) -> Result<Answer, Rejection> {
         let target = match target {
             Ok(id) => Target::Id(id.to_owned()),
-            Err(criteria) => Target::Criteria(self.criteria(type_number(type_name)?, criteria)?),
+            Err(criteria) => Target::Criteria(Box::new(self.criteria(type_number(type_name)?, criteria)?)),
         };
         let read = move |type_name: &str| Ok((Patch::of_resource(&parse(&body)?, type_name)?, body.len()));
         self.patch_target(type_name, target, read, conditions).await

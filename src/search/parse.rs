@@ -98,6 +98,7 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         type_number,
         types: Vec::new(),
         conditions: Vec::new(),
+        among: None,
         sort: Vec::new(),
         count: None,
         total: Total::default(),

@@ -11,6 +11,8 @@ pub struct Query {
     pub types: Vec<u8>,
     /// All must hold.
     pub conditions: Vec<Condition>,
+    /// Only these, found to meet what is not among `conditions` any more.
+    pub among: Option<Vec<Among>>,
     /// In order of precedence; empty means by key (order of creation).
     pub sort: Vec<SortKey>,
     /// `_count`; `None` when the client did not say.
@@ -390,6 +392,26 @@ pub enum SortBy {
         /// Its kind says the table.
         kind: crate::r4::parameters::ParameterKind,
     },
+}
+
+/// A resource by its key, with the value of each sort key where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Among {
+    /// Its key.
+    pub key: i64,
+    /// What each sort key orders it by; `None` for what only the database knows.
+    pub values: Vec<Option<Sorted>>,
+}
+
+/// A value to order by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sorted {
+    /// The resource has none.
+    None,
+    /// A time.
+    Integer(i64),
+    /// A code or folded text.
+    Text(String),
 }
 
 /// `_total`

@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement};
 use super::gather::by_ids;
+use super::narrow;
 use super::parameters::{Unfinished, unfinished};
 use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
@@ -161,6 +162,8 @@ pub(super) fn page_within(
 ) -> Result<SearchPage, StoreError> {
     let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
     let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
+    let narrowed = narrow::by_candidates(connection, query, options)?;
+    let query = narrowed.as_ref().unwrap_or(query);
     if with_total {
         page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
             Some(total) => Some(total),
@@ -170,7 +173,14 @@ pub(super) fn page_within(
     if count == 0 {
         return Ok(page);
     }
-    let mut rows = rows(connection, query, count, cursor.as_ref())?;
+    let ordered = match query.among {
+        Some(_) => None,
+        None => {
+            let position = cursor.as_ref().map(|cursor| (cursor.s.as_slice(), cursor.k));
+            narrow::in_order(connection, query, count, position, options)?
+        }
+    };
+    let mut rows = rows(connection, ordered.as_ref().unwrap_or(query), count, cursor.as_ref())?;
     if rows.len() > count as usize {
         rows.truncate(count as usize);
         if let Some(last) = rows.last() {
@@ -208,6 +218,9 @@ pub(super) fn from_where(
             statement.sql(" AND r.type = ").bind(i64::from(number));
         }
     }
+    if let Some(among) = &query.among {
+        narrow::among(statement, among.iter().map(|found| found.key));
+    }
     for (place, condition) in query.conditions.iter().enumerate() {
         if leader.as_ref().is_none_or(|(leading, _)| *leading != place) {
             restrict(statement, condition);
@@ -237,7 +250,7 @@ fn across_types(statement: &mut Statement, query: &Query, is_led: bool) {
 /// The place and keys of the condition to start from, unless ids are given (nothing is more
 /// selective).
 fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, Statement)>, StoreError> {
-    if query.conditions.iter().any(|condition| matches!(condition, Condition::Id(_))) {
+    if query.among.is_some() || query.conditions.iter().any(|condition| matches!(condition, Condition::Id(_))) {
         return Ok(None);
     }
     let sets = query.conditions.iter().enumerate();
@@ -268,8 +281,14 @@ fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, S
 fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> {
     let mut statement = Statement::default();
     match query.conditions.as_slice() {
+        [] if query.among.is_some() => {
+            let count = query.among.as_ref().map_or(0, Vec::len);
+            return Ok(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         // Index rows exist for live resources only: no need to touch them.
-        [condition @ (Condition::Indexed { negated: false, .. } | Condition::Chain { .. })] => {
+        [condition @ (Condition::Indexed { negated: false, .. } | Condition::Chain { .. })]
+            if query.among.is_none() =>
+        {
             let keys = key_set(condition).unwrap_or_default();
             statement.sql("SELECT count(DISTINCT key) AS n FROM (").append(keys).sql(") k");
         }

@@ -11,7 +11,7 @@ use super::query_sql::table_of;
 use super::search::{COLUMNS, Cursor, SortRecord, from_where, unhex};
 use crate::r4::parameters::ParameterKind;
 use crate::search::parse::MOST_SORT_KEYS;
-use crate::search::query::{Query, SortBy, SortKey};
+use crate::search::query::{Query, SortBy, SortKey, Sorted};
 
 /// The type of a sort value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Column {
     /// R4 search.html#sort: of several values the lowest counts ascending, the highest descending.
     fn source(&self) -> &'static str {
         match self.parameter.map(|(_, kind)| kind) {
-            Some(ParameterKind::Date | ParameterKind::Number | ParameterKind::Quantity) if self.descending => "high",
+            Some(ParameterKind::Number | ParameterKind::Quantity) if self.descending => "high",
+            // A period counts from its start in either direction: so the index is in order.
             Some(ParameterKind::Date | ParameterKind::Number | ParameterKind::Quantity) => "low",
             Some(ParameterKind::String) => "start",
             Some(ParameterKind::Reference) => "target",
@@ -138,7 +139,8 @@ pub(super) fn rows(
     if is_indexed {
         statement.sql("WITH m AS MATERIALIZED (SELECT r.key");
         from_where(connection, &mut statement, query)?;
-        statement.sql("), ").append(values(&sort, postgres)).sql(" ");
+        let values = known_values(&sort, query, postgres).unwrap_or_else(|| values(&sort, postgres));
+        statement.sql("), ").append(values).sql(" ");
     }
     statement.sql("SELECT ").sql(COLUMNS).sql(", p.s0, p.s1, p.s2, p.s3 FROM (SELECT r.key");
     for place in 0..MOST_SORT_KEYS {
@@ -159,6 +161,33 @@ pub(super) fn rows(
     statement.sql(&format!(" ORDER BY {inner}r.{last} LIMIT ")).bind(i64::from(count) + 1);
     statement.sql(&format!(") p JOIN resource r ON r.key = p.key ORDER BY {outer}p.{last}"));
     connection.load::<SortRecord>(&statement)
+}
+
+/// The same from values that are known, when all of them are.
+fn known_values(sort: &[Column], query: &Query, postgres: bool) -> Option<Statement> {
+    let among = query.among.as_ref().filter(|among| !among.is_empty())?;
+    let indexed: Vec<(usize, &Column)> =
+        sort.iter().enumerate().filter(|(_, column)| column.parameter.is_some()).collect();
+    let mut statement = Statement::new("v AS (SELECT column1 AS key");
+    for (column, (place, of)) in (2..).zip(&indexed) {
+        let collation = if postgres && of.value == SortValue::Text { " COLLATE \"C\"" } else { "" };
+        statement.sql(&format!(", column{column}{collation} AS v{place}"));
+    }
+    statement.sql(" FROM (VALUES ");
+    for (row, found) in among.iter().enumerate() {
+        statement.sql(if row == 0 { "(" } else { ", (" }).bind(found.key);
+        for (place, column) in &indexed {
+            statement.sql(", ");
+            match found.values.get(*place)?.as_ref()? {
+                Sorted::None => statement.sql(column.none(postgres)),
+                Sorted::Integer(number) => statement.bind(*number),
+                Sorted::Text(text) => statement.bind(text.as_str()),
+            };
+        }
+        statement.sql(")");
+    }
+    statement.sql(") k WHERE column1 IN (SELECT key FROM m))").uncached();
+    Some(statement)
 }
 
 /// `v AS (…)`: key and sort values of every match.

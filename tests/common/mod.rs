@@ -102,11 +102,24 @@ pub(crate) fn postgres_database() -> Option<Database> {
     diesel::sql_query(format!("CREATE DATABASE {name}"))
         .execute(&mut connection)
         .expect("the right to CREATE DATABASE");
-    // postgres://role@host:port/postgres?options: only the path changes.
-    let (address, options) = maintenance.split_once('?').map_or((maintenance.as_str(), None), |(a, o)| (a, Some(o)));
-    let authority = address.rsplit_once('/').filter(|(before, _)| !before.ends_with('/')).map_or(address, |(a, _)| a);
-    let url = options.map_or_else(|| format!("{authority}/{name}"), |o| format!("{authority}/{name}?{o}"));
+    let url = beside(&maintenance, &name);
     Some(Database { url, place: Place::Cluster { maintenance, name } })
+}
+
+/// The URL of a database of this name in a cluster, made when it is not there; it stays.
+pub(crate) fn postgres_named(maintenance: &str, name: &str) -> String {
+    if let Ok(mut connection) = PgConnection::establish(maintenance) {
+        // One that is there already is what is wanted.
+        let _ = diesel::sql_query(format!("CREATE DATABASE {name}")).execute(&mut connection);
+    }
+    beside(maintenance, name)
+}
+
+/// `postgres://role@host:port/postgres?options` with another path.
+fn beside(maintenance: &str, name: &str) -> String {
+    let (address, options) = maintenance.split_once('?').map_or((maintenance, None), |(a, o)| (a, Some(o)));
+    let authority = address.rsplit_once('/').filter(|(before, _)| !before.ends_with('/')).map_or(address, |(a, _)| a);
+    options.map_or_else(|| format!("{authority}/{name}"), |options| format!("{authority}/{name}?{options}"))
 }
 
 /// The column `line` of every row that a query finds.

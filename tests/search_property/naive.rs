@@ -185,10 +185,7 @@ impl World {
                 Kind::Text => {
                     keys.extend(values::texts(value, form).iter().map(|(text, _)| SortValue::Text(values::fold(text))));
                 }
-                Kind::Date => keys.extend(
-                    values::moment(value, form)
-                        .map(|span| SortValue::Integer(if sort.descending { span.high } else { span.low })),
-                ),
+                Kind::Date => keys.extend(values::moment(value, form).map(|span| SortValue::Integer(span.low))),
                 Kind::Uri => {
                     let text = value.as_str().unwrap_or_default();
                     let text = if form == Form::Canonical { text.split('|').next().unwrap_or_default() } else { text };
