@@ -342,7 +342,10 @@ impl Maker<'_> {
     fn plain(&mut self, kind: &'static str, parameter: &'static Parameter, free: bool) -> Term {
         let code = parameter.code;
         // "For all parameters (except combination)": FHIR R4 search.html#modifiers.
-        if free && parameter.pair.is_none() && self.random.chance(8) {
+        // Whether a concept without code or a reference without address is missing, R4 leaves open.
+        let is_plain = parameter.kind != Kind::Reference
+            && parameter.paths.iter().all(|(_, form)| !matches!(form, Form::Concept | Form::Coding));
+        if free && parameter.pair.is_none() && is_plain && self.random.chance(12) {
             let wanted = if self.random.chance(50) { "true" } else { "false" };
             return Term::Plain { code, modifier: Some("missing"), operands: vec![Operand::Text(wanted.to_owned())] };
         }
@@ -419,6 +422,12 @@ impl Maker<'_> {
             Kind::Uri => {
                 let text = sample.and_then(|(value, _)| value.as_str()).unwrap_or("http://example.org/none");
                 let cut = modifier == Some("below") && self.random.chance(60);
+                // Nothing is below a URN.
+                let text = if modifier == Some("below") && text.starts_with("urn:") {
+                    "http://example.org/fhir"
+                } else {
+                    text
+                };
                 let text = if cut { text.rsplit_once('/').map_or(text, |(start, _)| start) } else { text };
                 let text = if self.random.chance(30) { text.split('|').next().unwrap_or(text) } else { text };
                 // Nothing is below half a scheme.
