@@ -11,6 +11,7 @@ mod progress;
 mod reindex;
 mod schema;
 mod serve;
+mod terminology;
 
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
@@ -46,6 +47,7 @@ enum Command {
     Migrate(migrate::Arguments),
     Reindex(reindex::Arguments),
     Schema(schema::Arguments),
+    Terminology(terminology::Arguments),
     Healthcheck(healthcheck::Arguments),
 }
 
@@ -78,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Migrate(arguments) => migrate::run(arguments),
             Command::Reindex(arguments) => reindex::run(arguments),
             Command::Schema(arguments) => schema::run(&arguments),
+            Command::Terminology(arguments) => terminology::run(arguments),
             Command::Healthcheck(arguments) => healthcheck::run(arguments),
         },
     };

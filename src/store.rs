@@ -26,6 +26,7 @@
 mod cache;
 mod canonical;
 mod closure;
+mod code_system;
 pub mod connection;
 mod content;
 mod entity;
@@ -56,6 +57,7 @@ use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
 pub use canonical::StoredDefinitions;
+pub use code_system::{StoredCodeSystem, StoredCodeSystems};
 pub use closure::{Closure, ClosureConcept, ClosureEntry};
 pub use connection::Database;
 pub use content::Content;

@@ -16,6 +16,7 @@ mod defined;
 mod equivalence;
 mod expand;
 mod filter;
+mod load;
 mod translate;
 mod validate;
 mod value_set;
@@ -35,6 +36,7 @@ pub use concept::{
     Selection, Unavailable, filter_words, in_language,
 };
 pub use expand::{Contained, ExpandOptions, Expansion};
+pub use load::{LoadedConcept, LoadedSystem, Row, RowError, property_definition};
 pub use translate::{Match, TranslateQuery, Translation};
 pub use validate::{Coding, Outcome, Verdict};
 pub use value_set::{Membership, ValueSet};

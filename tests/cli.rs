@@ -8,6 +8,8 @@ mod import;
 mod schema;
 #[path = "cli/settings.rs"]
 mod settings;
+#[path = "cli/terminology.rs"]
+mod terminology;
 
 use std::path::Path;
 use std::process::Output;

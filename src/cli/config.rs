@@ -156,6 +156,10 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
         })
         .mut_subcommand("migrate", |migrate| hide(migrate, [&OF_SERVE[..], &OF_ENGINE].concat()))
         .mut_subcommand("reindex", |reindex| hide(reindex, [&OF_SERVE[..], &OF_ENGINE[..4]].concat()))
+        .mut_subcommand("terminology", |terminology| {
+            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
+            ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))
+        })
         .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| *name != "listen").collect()))
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::Engine;
 use crate::r4::canonical::{Canonicals, Layers, standard};
 use crate::r4::guide::guide;
-use crate::store::{Store, StoredDefinitions};
+use crate::store::{Store, StoredCodeSystems, StoredDefinitions};
 use crate::terminology::Terminology;
 
 /// Made when first asked for.
@@ -32,6 +32,9 @@ impl Engine {
     /// Terminology over [`Self::definitions`]. Asking may block.
     #[must_use]
     pub fn terminology(&self) -> &Arc<Terminology> {
-        self.knowledge.terminology.get_or_init(|| Arc::new(Terminology::new(Arc::clone(self.definitions()))))
+        self.knowledge.terminology.get_or_init(|| {
+            let large = Arc::new(StoredCodeSystems::new(self.store.clone()));
+            Arc::new(Terminology::new(Arc::clone(self.definitions())).with_large_systems(large))
+        })
     }
 }

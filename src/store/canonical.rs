@@ -30,7 +30,7 @@ use crate::r4::definitions;
 use crate::search::registry::registry;
 
 /// How long what another process wrote may go unseen.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes of definitions kept, about.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -67,7 +67,12 @@ impl DefinitionClock {
         }
     }
 
-    fn now(&self) -> u64 {
+    /// Something else changed that answers depend on.
+    pub(super) fn bump(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn now(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -216,7 +221,7 @@ fn newer(one: &Node<'_>, other: &Node<'_>) -> bool {
 }
 
 /// Numbers by their size, the rest as text: `1.10` is after `1.9`.
-fn compare_versions(one: &str, other: &str) -> Order {
+pub(super) fn compare_versions(one: &str, other: &str) -> Order {
     let parts = |text: &str| -> Vec<(Option<u64>, String)> {
         text.split(['.', '-', '+', '_']).map(|part| (part.parse().ok(), part.to_owned())).collect()
     };

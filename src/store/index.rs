@@ -501,7 +501,7 @@ fn compare_rows(left: &[Value], right: &[Value]) -> Ordering {
 }
 
 /// Inserts rows; one that is there already stays (two equal values of one resource cut to one).
-fn insert(connection: &mut Connection, table: &str, columns: &[&str], rows: Rows) -> Result<(), StoreError> {
+pub(super) fn insert(connection: &mut Connection, table: &str, columns: &[&str], rows: Rows) -> Result<(), StoreError> {
     insert_rows(connection, table, columns, rows, " ON CONFLICT DO NOTHING")
 }
 

@@ -91,6 +91,68 @@ pub(super) fn designations(concept: &Node<'_>) -> Vec<Designation> {
     concept.list("designation").iter().filter_map(read).collect()
 }
 
+/// One concept without those below. `links` gets what its properties say of the hierarchy: code below
+/// code.
+fn read_concept(node: &Node<'_>, roles: &Roles, links: &mut Vec<(String, String)>) -> Concept {
+    let mut concept = Concept {
+        code: text(node, "code").unwrap_or_default(),
+        display: text(node, "display"),
+        definition: text(node, "definition"),
+        designations: designations(node),
+        ..Concept::default()
+    };
+    for property in node.list("property") {
+        read_property(&mut concept, property, roles, links);
+    }
+    for extension in node.list("extension") {
+        if extension.text("url") == Some(STANDARDS_STATUS) && extension.text("valueCode") == Some("deprecated") {
+            concept.is_deprecated = true;
+        }
+    }
+    concept
+}
+
+fn read_property(concept: &mut Concept, node: &Node<'_>, roles: &Roles, links: &mut Vec<(String, String)>) {
+    let Some(code) = node.text("code") else { return };
+    let Some((element, value)) = node.members().iter().find(|(name, _)| name.starts_with("value")) else { return };
+    let property = Property { code: code.to_owned(), element: element.to_string(), value: value.clone().into_owned() };
+    let is_true = property.value.as_bool() == Some(true) || property.value.as_str() == Some("true");
+    if roles.parent.contains(code) {
+        links.push((concept.code.clone(), property.text().to_owned()));
+        return;
+    }
+    if roles.child.contains(code) {
+        links.push((property.text().to_owned(), concept.code.clone()));
+        return;
+    }
+    if roles.not_selectable.contains(code) {
+        concept.is_abstract |= is_true;
+    } else if roles.inactive.contains(code) {
+        concept.is_inactive |= is_true;
+    } else if roles.status.contains(code) {
+        concept.is_inactive |= matches!(property.text(), "retired" | "inactive");
+        concept.is_deprecated |= property.text() == "deprecated";
+    } else if roles.deprecated.contains(code) {
+        concept.is_deprecated |= property.value.as_bool() != Some(false);
+    }
+    concept.properties.push(property);
+}
+
+impl Concept {
+    /// Reads `CodeSystem.concept` of a system, without the concepts below.
+    #[must_use]
+    pub fn read(node: &Node<'_>, header: &Header) -> Self {
+        read_concept(node, &Roles::read(&header.properties), &mut Vec::new())
+    }
+
+    /// The codes that its properties say are directly above it.
+    pub(super) fn parents_of(node: &Node<'_>, header: &Header) -> Vec<String> {
+        let mut links = Vec::new();
+        let concept = read_concept(node, &Roles::read(&header.properties), &mut links);
+        links.into_iter().filter(|(below, _)| *below == concept.code).map(|(_, above)| above).collect()
+    }
+}
+
 struct Reading {
     system: DefinedSystem,
     roles: Roles,
@@ -101,6 +163,26 @@ struct Reading {
 impl DefinedSystem {
     /// Reads a CodeSystem; what makes no sense in it is left out.
     pub(super) fn read(resource: &Node<'_>) -> Self {
+        let header = Self::header_of(resource);
+        let by_folded = (header.case_sensitive != Some(true)).then(Map::default);
+        let roles = Roles::read(&header.properties);
+        let system = Self {
+            header,
+            concepts: Vec::new(),
+            by_code: Map::default(),
+            by_folded,
+            parents: Vec::new(),
+            children: Vec::new(),
+            size: 512,
+        };
+        let mut reading = Reading { system, roles, links: Vec::new() };
+        reading.concepts(resource.list("concept"), None);
+        reading.link();
+        reading.system
+    }
+
+    /// What a CodeSystem says of itself as a whole.
+    pub(super) fn header_of(resource: &Node<'_>) -> Header {
         let properties = resource.list("property").iter().filter_map(|property| {
             Some(PropertyDefinition {
                 code: text(property, "code")?,
@@ -108,7 +190,7 @@ impl DefinedSystem {
                 description: text(property, "description"),
             })
         });
-        let header = Header {
+        Header {
             url: text(resource, "url").unwrap_or_default(),
             version: text(resource, "version"),
             name: text(resource, "name"),
@@ -127,22 +209,7 @@ impl DefinedSystem {
             },
             properties: properties.collect(),
             compositional: resource.get("compositional").and_then(Node::as_bool) == Some(true),
-        };
-        let by_folded = (header.case_sensitive != Some(true)).then(Map::default);
-        let roles = Roles::read(&header.properties);
-        let system = Self {
-            header,
-            concepts: Vec::new(),
-            by_code: Map::default(),
-            by_folded,
-            parents: Vec::new(),
-            children: Vec::new(),
-            size: 512,
-        };
-        let mut reading = Reading { system, roles, links: Vec::new() };
-        reading.concepts(resource.list("concept"), None);
-        reading.link();
-        reading.system
+        }
     }
 
     fn place(&self, code: &str) -> Option<usize> {
@@ -189,21 +256,7 @@ impl Reading {
     }
 
     fn add(&mut self, code: &str, node: &Node<'_>) -> usize {
-        let mut concept = Concept {
-            code: code.to_owned(),
-            display: text(node, "display"),
-            definition: text(node, "definition"),
-            designations: designations(node),
-            ..Concept::default()
-        };
-        for property in node.list("property") {
-            self.property(&mut concept, property);
-        }
-        for extension in node.list("extension") {
-            if extension.text("url") == Some(STANDARDS_STATUS) && extension.text("valueCode") == Some("deprecated") {
-                concept.is_deprecated = true;
-            }
-        }
+        let concept = read_concept(node, &self.roles, &mut self.links);
         let system = &mut self.system;
         let place = system.concepts.len();
         let texts = concept.designations.iter().map(|designation| designation.value.len() + 160);
@@ -221,34 +274,6 @@ impl Reading {
         system.parents.push(Vec::new());
         system.children.push(Vec::new());
         place
-    }
-
-    fn property(&mut self, concept: &mut Concept, node: &Node<'_>) {
-        let Some(code) = node.text("code") else { return };
-        let Some((element, value)) = node.members().iter().find(|(name, _)| name.starts_with("value")) else { return };
-        let property =
-            Property { code: code.to_owned(), element: element.to_string(), value: value.clone().into_owned() };
-        let is_true = property.value.as_bool() == Some(true) || property.value.as_str() == Some("true");
-        let roles = &self.roles;
-        if roles.parent.contains(code) {
-            self.links.push((concept.code.clone(), property.text().to_owned()));
-            return;
-        }
-        if roles.child.contains(code) {
-            self.links.push((property.text().to_owned(), concept.code.clone()));
-            return;
-        }
-        if roles.not_selectable.contains(code) {
-            concept.is_abstract |= is_true;
-        } else if roles.inactive.contains(code) {
-            concept.is_inactive |= is_true;
-        } else if roles.status.contains(code) {
-            concept.is_inactive |= matches!(property.text(), "retired" | "inactive");
-            concept.is_deprecated |= property.text() == "deprecated";
-        } else if roles.deprecated.contains(code) {
-            concept.is_deprecated |= property.value.as_bool() != Some(false);
-        }
-        concept.properties.push(property);
     }
 
     fn below(&mut self, child: usize, parent: usize) {

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
@@ -68,6 +69,9 @@ impl Default for ExpandOptions {
     }
 }
 
+/// Longest time one expansion may take.
+const MAX_TIME: Duration = Duration::from_secs(20);
+
 /// Most concepts looked at for one expansion.
 const MAX_VISITED: usize = 2_000_000;
 
@@ -118,6 +122,7 @@ struct Walk<'t> {
     seen: Option<HashSet<(usize, String), RandomState>>,
     systems: Vec<String>,
     visited: usize,
+    started: Instant,
     found: Expansion,
 }
 
@@ -142,6 +147,7 @@ impl Terminology {
             seen: (!lone || matches!(set.include.first(), Some(Clause { system: None, .. }))).then(HashSet::default),
             systems: Vec::new(),
             visited: 0,
+            started: Instant::now(),
             found: Expansion { offset: options.offset, ..Expansion::default() },
         };
         let walked = if let Some(pushed) = walk.pushed_down(set)? {
@@ -244,7 +250,7 @@ impl Walk<'_> {
         if self.left_out(&system.header().canonical(), &system.header().url) {
             return Ok(Some(std::mem::take(&mut self.found)));
         }
-        self.note(system.as_ref());
+        self.note(system.as_ref(), false);
         let total = system.count(&selection)?;
         let wanted = self.options.count.unwrap_or(self.options.limit);
         if self.options.count.is_none() && total.saturating_sub(self.options.offset) > self.options.limit {
@@ -299,7 +305,7 @@ impl Walk<'_> {
         self.options.exclude_systems.iter().any(|one| one == canonical || one == url)
     }
 
-    fn note(&mut self, system: &dyn CodeSystem) {
+    fn note(&mut self, system: &dyn CodeSystem, is_listed: bool) {
         let header = system.header();
         if header.version.is_some() {
             let canonical = header.canonical();
@@ -307,7 +313,7 @@ impl Walk<'_> {
                 self.found.versions.push(canonical);
             }
         }
-        if header.content != Content::Complete {
+        if header.content != Content::Complete && !is_listed {
             let warning = format!("only a part of the code system {} is here", header.canonical());
             if !self.found.warnings.contains(&warning) {
                 self.found.warnings.push(warning);
@@ -367,7 +373,7 @@ impl Walk<'_> {
             return Ok(());
         }
         if let Some(system) = &system {
-            self.note(system.as_ref());
+            self.note(system.as_ref(), matches!(clause.domain, Domain::Listed(..)));
         }
         let mut filters: &[super::filter::Filter] = &[];
         match &clause.domain {
@@ -474,9 +480,10 @@ impl Walk<'_> {
 
     fn tick(&mut self) -> Result<(), TermError> {
         self.visited += 1;
-        if self.visited > MAX_VISITED {
+        if self.visited > MAX_VISITED || self.started.elapsed() > MAX_TIME {
             return Err(TermError::TooCostly(format!(
-                "more than {MAX_VISITED} concepts would have to be looked at; narrow it with a filter"
+                "after {} concepts that were looked at it takes too long; narrow it with a filter",
+                self.visited
             )));
         }
         Ok(())

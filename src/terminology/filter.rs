@@ -5,7 +5,7 @@ use crate::fhirpath::general::pattern::Pattern;
 use crate::format::json::Node;
 
 /// Steps that matching one code with a regular expression may take.
-const PATTERN_STEPS: usize = 100_000;
+const PATTERN_STEPS: usize = 20_000;
 
 /// What a filter looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]

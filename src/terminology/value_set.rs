@@ -39,6 +39,9 @@ pub(super) struct Ask<'a> {
 /// Steps one question may take: value sets may refer to each other in ways that multiply.
 pub(super) const STEPS: usize = 200_000;
 
+/// Most filters of one clause.
+const MAX_FILTERS: usize = 100;
+
 /// A concept that a value set lists by itself.
 #[derive(Debug)]
 pub(super) struct Listed {
@@ -276,6 +279,8 @@ impl Clause {
         let (concepts, filters) = (part.list("concept"), part.list("filter"));
         let domain = if !concepts.is_empty() {
             Domain::Listed(Vec::new(), HashMap::default())
+        } else if filters.len() > MAX_FILTERS {
+            Domain::Wrong(format!("an include has {} filters; at most {MAX_FILTERS} are applied", filters.len()))
         } else if filters.is_empty() {
             Domain::All
         } else {
@@ -340,7 +345,11 @@ impl Clause {
         {
             return Membership::NotMember;
         }
-        match steps.checked_sub(1) {
+        let cost = match &self.domain {
+            Domain::Filtered(filters) => 1 + filters.len() * 50,
+            _ => 1,
+        };
+        match steps.checked_sub(cost) {
             Some(left) => *steps = left,
             None => return Membership::Unknown("telling takes too many steps".to_owned()),
         }

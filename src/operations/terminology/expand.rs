@@ -7,6 +7,9 @@ use crate::operations::call::Call;
 use crate::operations::inputs::Inputs;
 use crate::terminology::{Contained, Designation, ExpandOptions, Expansion, filter_words};
 
+/// Most words of a text filter.
+const MAX_WORDS: usize = 16;
+
 /// Parameters that shape the answer and are named in it.
 const NAMED: [(&str, &str); 17] = [
     ("filter", "valueString"),
@@ -49,9 +52,13 @@ fn options(inputs: &Inputs<'_>) -> Result<ExpandOptions, Rejection> {
     let texts = |name: &str| inputs.texts(name).map(str::to_owned).collect::<Vec<_>>();
     let flag = |name: &str| inputs.boolean(name) == Some(true);
     let limit = ExpandOptions::default().limit;
+    let words = filter_words(inputs.text("filter").unwrap_or_default());
+    if words.len() > MAX_WORDS {
+        return Err(Rejection::invalid(format!("the filter has {} words; at most {MAX_WORDS} are taken", words.len())));
+    }
     let count = number("count")?;
     Ok(ExpandOptions {
-        words: filter_words(inputs.text("filter").unwrap_or_default()),
+        words,
         offset: number("offset")?.unwrap_or(0),
         // A page larger than what is given at once is cut to it; the total says what there is.
         count: count.map(|count| count.min(limit)),
