@@ -10,6 +10,7 @@
 //! No false errors: what depends on something that is not here (SNOMED CT, LOINC, a package that
 //! was not installed) is *unknown*, with the reason.
 
+mod answers;
 mod computed;
 mod concept;
 mod defined;

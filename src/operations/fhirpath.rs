@@ -122,6 +122,7 @@ fn run(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     let environment = Environment {
         resource: Some(resource),
         resolver: Some(&stored),
+        terminology: Some(call.engine.terminology().as_ref()),
         variables: &variables,
         budget: Some(BUDGET),
         ..Environment::default()

@@ -418,3 +418,17 @@ fn terminology_capabilities_say_what_is_here() {
         );
     });
 }
+
+/// fhirpath.html#functions: memberOf() and subsumes() ask this server's terminology.
+#[test]
+fn expressions_ask_terminology() {
+    on_each(|server| {
+        let patient = json!({ "resourceType": "Patient", "gender": "female" });
+        let ask = |expression: &str| {
+            let body = parameters(json!([{ "name": "expression", "valueString": expression }, { "name": "resource", "resource": patient }]));
+            ok(&server.post("$fhirpath", &body)).to_string()
+        };
+        assert!(ask(&format!("gender.memberOf('{GENDER_SET}')")).contains("true"));
+        assert!(ask("gender.memberOf('http://hl7.org/fhir/ValueSet/days-of-week')").contains("false"));
+    });
+}
