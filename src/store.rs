@@ -57,8 +57,8 @@ use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
 pub use canonical::StoredDefinitions;
-pub use code_system::{StoredCodeSystem, StoredCodeSystems};
 pub use closure::{Closure, ClosureConcept, ClosureEntry};
+pub use code_system::{StoredCodeSystem, StoredCodeSystems};
 pub use connection::Database;
 pub use content::Content;
 pub use entity::{ColumnKind, EntityColumn, EntityFound, EntityQuery, EntityTable};

@@ -25,7 +25,9 @@ use super::connection::{Connection, Statement, Value};
 use super::index::insert;
 use super::read::Store;
 use crate::format::json;
-use crate::terminology::{CodeSystem, Concept, Header, LargeSystems, LoadedConcept, LoadedSystem, Selection, Unavailable};
+use crate::terminology::{
+    CodeSystem, Concept, Header, LargeSystems, LoadedConcept, LoadedSystem, Selection, Unavailable,
+};
 
 /// Concepts written in one job, and read in one statement.
 const PART: usize = 1_000;
@@ -131,11 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// What the database says; then the old one is still there.
-    pub fn load_code_system(
-        &self,
-        system: &LoadedSystem,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<bool, StoreError> {
+    pub fn load_code_system(&self, system: &LoadedSystem, progress: &mut dyn FnMut(usize)) -> Result<bool, StoreError> {
         let header = system.header_json();
         let (url, version) = (system.header.url.clone(), system.header.version.clone().unwrap_or_default());
         let before = systems(&mut *self.reader()?, Some(&url))?;
@@ -196,9 +194,11 @@ impl Store {
                 concept.body.clone().into(),
             ]);
             texts.push(vec![system.clone(), number(place), flags.into(), concept.text.as_str().into()]);
-            above.extend(concept.above.iter().map(|(above, direct)| {
-                vec![system.clone(), number(*above), number(place), i64::from(*direct).into()]
-            }));
+            above.extend(
+                concept.above.iter().map(|(above, direct)| {
+                    vec![system.clone(), number(*above), number(place), i64::from(*direct).into()]
+                }),
+            );
         }
         self.write_blocking(move |transaction| {
             transaction.note_directly();
@@ -291,9 +291,8 @@ impl LargeSystems for StoredCodeSystems {
         let before = self.looked.load(Ordering::Acquire);
         let is_due = now.saturating_sub(before) >= i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
         if is_due && self.looked.compare_exchange(before, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            let statement = Statement::new(
-                "SELECT CAST(coalesce(sum(id * (state + 1)), 0) AS BIGINT) AS number FROM code_system",
-            );
+            let statement =
+                Statement::new("SELECT CAST(coalesce(sum(id * (state + 1)), 0) AS BIGINT) AS number FROM code_system");
             match self.store.reader().and_then(|mut reader| one_number(&mut reader, &statement)) {
                 Ok(sum) => self.sum.store(u64::try_from(sum).unwrap_or(0), Ordering::Release),
                 Err(error) => tracing::warn!(%error, "whether code systems changed cannot be seen"),

@@ -5,8 +5,7 @@ use crate::fhirpath;
 
 impl fhirpath::Terminology for Terminology {
     fn member_of(&self, value_set: &str, code: fhirpath::Code<'_>) -> Option<bool> {
-        let coding =
-            Coding { system: code.system, version: code.version, code: Some(code.code), display: None };
+        let coding = Coding { system: code.system, version: code.version, code: Some(code.code), display: None };
         match self.validate_code(value_set, &coding, &[]).verdict {
             Verdict::Valid => Some(true),
             Verdict::Invalid => Some(false),

@@ -272,12 +272,24 @@ mod tests {
     }
 
     fn row(line: u64, code: &str, parents: &[&str]) -> Row {
-        Row { line, code: code.to_owned(), parents: parents.iter().map(|parent| (*parent).to_owned()).collect(), ..Row::default() }
+        Row {
+            line,
+            code: code.to_owned(),
+            parents: parents.iter().map(|parent| (*parent).to_owned()).collect(),
+            ..Row::default()
+        }
     }
 
     #[test]
     fn what_is_wrong_is_told_row_by_row() {
-        let rows = vec![row(2, "a", &[]), row(3, "a", &[]), row(4, "", &[]), row(5, "b", &["z"]), row(6, "c", &["c"]), row(7, " d", &[])];
+        let rows = vec![
+            row(2, "a", &[]),
+            row(3, "a", &[]),
+            row(4, "", &[]),
+            row(5, "b", &["z"]),
+            row(6, "c", &["c"]),
+            row(7, " d", &[]),
+        ];
         let (system, errors) = LoadedSystem::of_rows(header(), rows);
         assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [3, 4, 7, 5, 6]);
         assert_eq!(system.concepts.len(), 3);
@@ -285,7 +297,13 @@ mod tests {
 
     #[test]
     fn everything_above_is_known_and_circles_are_told() {
-        let rows = vec![row(1, "a", &[]), row(2, "b", &["a"]), row(3, "c", &["b", "a"]), row(4, "d", &["e"]), row(5, "e", &["d"])];
+        let rows = vec![
+            row(1, "a", &[]),
+            row(2, "b", &["a"]),
+            row(3, "c", &["b", "a"]),
+            row(4, "d", &["e"]),
+            row(5, "e", &["d"]),
+        ];
         let (system, errors) = LoadedSystem::of_rows(header(), rows);
         assert_eq!(system.concepts[2].above, [(0, true), (1, true)]);
         assert_eq!(system.concepts[1].above, [(0, true)]);

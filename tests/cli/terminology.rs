@@ -50,7 +50,9 @@ fn codes(value_set: &Value) -> Vec<&str> {
 fn value(parameters: &Value, name: &str) -> Value {
     let list = parameters["parameter"].as_array().unwrap();
     let found = list.iter().find(|one| one["name"] == name).and_then(Value::as_object);
-    found.and_then(|found| found.iter().find(|(key, _)| key.starts_with("value"))).map_or(Value::Null, |(_, value)| value.clone())
+    found
+        .and_then(|found| found.iter().find(|(key, _)| key.starts_with("value")))
+        .map_or(Value::Null, |(_, value)| value.clone())
 }
 
 #[test]
@@ -71,9 +73,12 @@ fn a_loaded_code_system_answers_every_operation() {
         assert_eq!(value(&lookup, "display"), "見本薬7 5mg, 改");
         let all = lookup.to_string();
         assert!(all.contains("ミホンヤク7") && all.contains("\"unit\"") && all.contains("\"G2\""), "{all}");
-        let subsumes = |a, b| value(&got(&server, &format!("CodeSystem/$subsumes?system={SYSTEM}&codeA={a}&codeB={b}")), "outcome");
+        let subsumes = |a, b| {
+            value(&got(&server, &format!("CodeSystem/$subsumes?system={SYSTEM}&codeA={a}&codeB={b}")), "outcome")
+        };
         assert_eq!((subsumes("G1", "D00002"), subsumes("D00002", "G2")), ("subsumes".into(), "not-subsumed".into()));
-        let validate = |code| value(&got(&server, &format!("CodeSystem/$validate-code?url={SYSTEM}&code={code}")), "result");
+        let validate =
+            |code| value(&got(&server, &format!("CodeSystem/$validate-code?url={SYSTEM}&code={code}")), "result");
         assert_eq!((validate("D00001"), validate("d00001")), (true.into(), false.into()));
 
         let set = |id: &str, include: Value| {
@@ -82,8 +87,14 @@ fn a_loaded_code_system_answers_every_operation() {
             assert_eq!(server.put(&format!("ValueSet/{id}"), &body).status, 201);
         };
         set("all", serde_json::json!({ "system": SYSTEM }));
-        set("tablets", serde_json::json!({ "system": SYSTEM, "filter": [{ "property": "concept", "op": "descendent-of", "value": "G1" }] }));
-        set("unit", serde_json::json!({ "system": SYSTEM, "filter": [{ "property": "unit", "op": "=", "value": "錠" }, { "property": "concept", "op": "is-a", "value": "G2" }] }));
+        set(
+            "tablets",
+            serde_json::json!({ "system": SYSTEM, "filter": [{ "property": "concept", "op": "descendent-of", "value": "G1" }] }),
+        );
+        set(
+            "unit",
+            serde_json::json!({ "system": SYSTEM, "filter": [{ "property": "unit", "op": "=", "value": "錠" }, { "property": "concept", "op": "is-a", "value": "G2" }] }),
+        );
         let page = got(&server, "ValueSet/all/$expand?offset=1000&count=3");
         assert_eq!((codes(&page), &page["expansion"]["total"]), (vec!["D00998", "D00999", "D01000"], &2502.into()));
         // Hiragana, without voicing marks, finds the reading.
@@ -93,8 +104,13 @@ fn a_loaded_code_system_answers_every_operation() {
         assert_eq!((codes(&found), &found["expansion"]["total"]), (vec!["D00000", "D00002"], &5.into()));
         assert_eq!(got(&server, "ValueSet/all/$expand?count=0&activeOnly=true")["expansion"]["total"], 2252);
         assert_eq!(got(&server, "ValueSet/unit/$expand?count=2")["expansion"]["total"], 1250);
-        let member = |set: &str, code: &str| value(&got(&server, &format!("ValueSet/{set}/$validate-code?system={SYSTEM}&code={code}")), "result");
-        assert_eq!((member("tablets", "D00004"), member("tablets", "D00005"), member("unit", "D00005")), (true.into(), false.into(), true.into()));
+        let member = |set: &str, code: &str| {
+            value(&got(&server, &format!("ValueSet/{set}/$validate-code?system={SYSTEM}&code={code}")), "result")
+        };
+        assert_eq!(
+            (member("tablets", "D00004"), member("tablets", "D00005"), member("unit", "D00005")),
+            (true.into(), false.into(), true.into())
+        );
         drop(server);
 
         // A new version of the file replaces the old one.

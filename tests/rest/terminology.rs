@@ -425,7 +425,9 @@ fn expressions_ask_terminology() {
     on_each(|server| {
         let patient = json!({ "resourceType": "Patient", "gender": "female" });
         let ask = |expression: &str| {
-            let body = parameters(json!([{ "name": "expression", "valueString": expression }, { "name": "resource", "resource": patient }]));
+            let body = parameters(
+                json!([{ "name": "expression", "valueString": expression }, { "name": "resource", "resource": patient }]),
+            );
             ok(&server.post("$fhirpath", &body)).to_string()
         };
         assert!(ask(&format!("gender.memberOf('{GENDER_SET}')")).contains("true"));

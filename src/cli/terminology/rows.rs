@@ -97,9 +97,10 @@ impl Columns {
     /// Places of the columns in the file.
     fn places(&self, header: Option<&[String]>) -> Result<Vec<(&Role, usize)>, String> {
         let place = |column: &String| match header {
-            Some(names) => names.iter().position(|name| name.trim() == column).ok_or_else(|| {
-                format!("the file has no column {column:?}; it has {}", names.join(", "))
-            }),
+            Some(names) => names
+                .iter()
+                .position(|name| name.trim() == column)
+                .ok_or_else(|| format!("the file has no column {column:?}; it has {}", names.join(", "))),
             None => match column.parse::<usize>() {
                 Ok(number) if number > 0 => Ok(number - 1),
                 _ => Err(format!("with --no-header columns are numbers from 1, not {column:?}")),
@@ -132,8 +133,14 @@ impl Source {
             places = Some(columns.places(None)?);
         }
         let (mut rows, mut errors) = (Vec::new(), Vec::new());
+        let (mut line, mut counted) = (1_u64, 0);
         while reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
-            let line = record.position().map_or(0, csv::Position::line);
+            // The reader's own count is one behind where lines end in CR LF: LF is read with the next record.
+            let start = record.position().and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or(counted);
+            let start = if bytes.get(start) == Some(&b'\n') { start + 1 } else { start };
+            let passed = bytes.get(counted..start).unwrap_or_default();
+            line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+            counted = start;
             let fields: Option<Vec<String>> = record.iter().map(|field| self.encoding.decode(field)).collect();
             let Some(fields) = fields else {
                 let message = "the text is not in the encoding that was said (--encoding utf-8 or cp932)".to_owned();
@@ -167,11 +174,13 @@ fn row(line: u64, fields: &[String], places: &[(&Role, usize)]) -> Row {
             }
             Role::Inactive => {
                 if matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "y") {
-                    properties.push(Node::object([("code", Node::string("inactive")), ("valueBoolean", Node::Bool(true))]));
+                    properties
+                        .push(Node::object([("code", Node::string("inactive")), ("valueBoolean", Node::Bool(true))]));
                 }
             }
-            Role::Language(language) => designations
-                .push(Node::object([("language", Node::string(language.clone())), ("value", owned())])),
+            Role::Language(language) => {
+                designations.push(Node::object([("language", Node::string(language.clone())), ("value", owned())]))
+            }
             Role::Property(name) => {
                 properties.push(Node::object([("code", Node::string(name.clone())), ("valueString", owned())]));
             }
