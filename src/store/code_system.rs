@@ -205,7 +205,7 @@ impl Store {
             let connection = &mut *transaction.connection;
             insert(connection, "concept", &["system", "ordinal", "code", "folded", "body"], own)?;
             insert(connection, "concept_text", &["system", "ordinal", "flags", "text"], texts)?;
-            above.sort_by(|left: &Vec<Value>, right| integer(left.get(1)).cmp(&integer(right.get(1))));
+            above.sort_by_key(|row: &Vec<Value>| integer(row.get(1)));
             insert(connection, "concept_above", &["system", "above", "ordinal", "direct"], above)
         })?
         .wait()
