@@ -315,7 +315,9 @@ fn include(
     let mut first_round = true;
     while !frontier.is_empty() {
         let mut added = Vec::new();
-        for include in query.includes.iter().filter(|include| first_round || include.iterate) {
+        for include in
+            query.includes.iter().filter(|include| (first_round || include.iterate) && !include.parameters.is_empty())
+        {
             let found = if include.reverse {
                 let mut found = referrers(connection, include, &frontier)?;
                 found.extend(named::referrers(connection, &options.registry, include, &frontier)?);

@@ -145,7 +145,7 @@ impl Parser<'_> {
             .filter(|parameter| code == "*" || parameter.code == code)
             .map(|parameter| parameter.number)
             .collect();
-        if parameters.is_empty() {
+        if parameters.is_empty() && code != "*" {
             let codes: Vec<&str> = references().map(|parameter| parameter.code.as_str()).collect();
             let source = all.resource_by_number(source_type).map_or(source, |definition| definition.name.as_str());
             return unknown(format!("{source} has no reference parameter {code:?}; it has {}", codes.join(", ")));
@@ -156,7 +156,7 @@ impl Parser<'_> {
         };
         // Backwards from the matches, unless what was included is gone on from.
         let matched = (reverse && !iterate && self.type_number != 0).then_some(self.type_number);
-        for wanted in target_type.into_iter().chain(matched) {
+        for wanted in target_type.into_iter().chain(matched).filter(|_| !parameters.is_empty()) {
             if !parameters.iter().any(|parameter| leads_to(&parameter, wanted)) {
                 let wanted = all.resource_by_number(wanted).map_or("", |definition| definition.name.as_str());
                 return unknown(format!("{}={}: {source}:{code} cannot refer to {wanted}", self.name, self.value));
