@@ -7,11 +7,13 @@ mod config;
 mod healthcheck;
 mod import;
 mod migrate;
+mod package;
 mod progress;
 mod reindex;
 mod schema;
 mod serve;
 mod terminology;
+mod validate;
 
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
@@ -45,9 +47,11 @@ enum Command {
     Serve(serve::Arguments),
     Import(import::Arguments),
     Migrate(migrate::Arguments),
+    Package(package::Arguments),
     Reindex(reindex::Arguments),
     Schema(schema::Arguments),
     Terminology(terminology::Arguments),
+    Validate(validate::Arguments),
     Healthcheck(healthcheck::Arguments),
 }
 
@@ -78,9 +82,11 @@ pub(crate) fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments),
             Command::Import(arguments) => import::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
+            Command::Package(arguments) => package::run(arguments),
             Command::Reindex(arguments) => reindex::run(arguments),
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Terminology(arguments) => terminology::run(arguments),
+            Command::Validate(arguments) => validate::run(&arguments),
             Command::Healthcheck(arguments) => healthcheck::run(arguments),
         },
     };

@@ -12,11 +12,14 @@ mod fhirpath;
 pub mod ingest;
 mod inputs;
 pub mod offer;
+mod package;
 mod reindex;
 mod table;
 mod terminology;
+mod validate;
 
 pub use call::{Call, NoTarget, Request, Target, parameters, part, run, run_entry};
 pub use document::{Ingested, ingest_blocking};
 pub use inputs::{Inputs, Value};
+pub use package::{InstalledNow, install_package};
 pub use table::{BodyForm, Described, Level, Operation, OwnDefinitions, Parameter, is_primitive, operations};

@@ -9,6 +9,7 @@ pub mod datetime;
 pub mod decimal;
 pub mod definitions;
 pub mod guide;
+pub mod loaded;
 pub mod outcome;
 pub mod pack;
 pub mod parameters;

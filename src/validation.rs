@@ -1,10 +1,24 @@
 //! Whether content is right: structure first (every way in), then, as configured, bindings,
 //! invariants and profiles.
 //!
-//! May use: `format`, `r4`. Must not know: storage, HTTP, the notebook.
+//! May use: `format`, `r4`, `fhirpath`. Must not know: storage, HTTP, the notebook; terminology only
+//! through [`codes::CodeChecker`].
 
+pub mod codes;
+mod instance;
+mod locate;
+pub mod message;
+mod place;
+mod profile;
+mod rules;
 pub mod schema;
 pub mod structure;
+mod validator;
+
+pub use locate::line_and_column;
+pub use message::{Finding, Language};
+pub use profile::snapshot::ProfileError;
+pub use validator::{Options, Validator};
 
 /// Reference inputs outside the repository, for tests; `None` (and a line that says so) in a clone
 /// that has none.

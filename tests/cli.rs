@@ -10,6 +10,8 @@ mod schema;
 mod settings;
 #[path = "cli/terminology.rs"]
 mod terminology;
+#[path = "cli/validate.rs"]
+mod validate;
 
 use std::path::Path;
 use std::process::Output;

@@ -5,6 +5,8 @@
 //! forbids: duplicate member names, invalid UTF-8, nesting beyond [`MAX_DEPTH`] (FHIR R4 json.html:
 //! "Property names SHALL be unique", "the character encoding is always UTF-8").
 
+pub mod locate;
+
 use std::borrow::Cow;
 
 use jiter::{Jiter, JiterErrorType, JsonErrorType, Peek};

@@ -25,6 +25,11 @@ pub(super) async fn handle(
         base: context.base.clone(),
         lenient: context.lenient,
         wants_outcome: context.prefer_return == Some(Return::OperationOutcome),
+        accept_language: request
+            .headers()
+            .get(header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         ..Request::default()
     };
     if request.method() == actix_web::http::Method::POST {
@@ -39,6 +44,7 @@ pub(super) async fn handle(
         asked.body = body?;
         if asked.media.is_none() && sends_xml(request) && !asked.body.is_empty() {
             asked.body = json_from_xml(asked.body).await?;
+            asked.is_xml = true;
         }
     }
     let done = shared.engine.blocking(move |engine| run(engine, &target, &asked)).await?;

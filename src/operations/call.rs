@@ -114,6 +114,10 @@ pub struct Request {
     pub lenient: bool,
     /// The client rather has an OperationOutcome.
     pub wants_outcome: bool,
+    /// The header `Accept-Language`.
+    pub accept_language: Option<String>,
+    /// The body came as XML: places in it are not those of `body`.
+    pub is_xml: bool,
 }
 
 /// An invocation, its inputs compared with the definition.

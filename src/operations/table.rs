@@ -23,6 +23,8 @@ const ROOMS: &[&[Operation]] = &[
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
     super::reindex::OPERATIONS,
+    super::package::OPERATIONS,
+    super::validate::OPERATIONS,
 ];
 
 /// OperationDefinitions of our own, by the end of their canonical URL.
@@ -30,6 +32,8 @@ const OWN: &[&str] = &[
     include_str!("definitions/Bundle-ingest-document.json"),
     include_str!("definitions/fhirpath.json"),
     include_str!("definitions/SearchParameter-reindex-status.json"),
+    include_str!("definitions/install-package.json"),
+    include_str!("definitions/validate.json"),
 ];
 
 /// Where an operation is invoked.

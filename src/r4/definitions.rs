@@ -89,6 +89,8 @@ pub struct Element {
     pub types: Vec<ElementType>,
     /// Strength and value set of a binding.
     pub binding: Option<(String, String)>,
+    /// The value set that codes must be in whatever the strength of the binding.
+    pub max_value_set: Option<String>,
     /// Invariants on this element.
     pub invariants: Vec<Invariant>,
 }
@@ -410,6 +412,7 @@ impl Builder {
             is_modifier: element.get("m").is_some(),
             types,
             binding,
+            max_value_set: element.text("bm").map(str::to_owned),
             invariants: invariants(element.list("inv")),
         })
     }

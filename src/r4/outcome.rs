@@ -13,6 +13,18 @@ pub enum Severity {
     Information,
 }
 
+impl Severity {
+    /// The code of the standard.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Information => "information",
+        }
+    }
+}
+
 /// What kind of issue (`http://hl7.org/fhir/issue-type`); those we use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -123,13 +135,8 @@ pub fn operation_outcome(issues: &[Issue]) -> Node<'static> {
     let fine = [Issue::information("all ok")];
     let issues = if issues.is_empty() { &fine } else { issues };
     let issue = issues.iter().map(|issue| {
-        let severity = match issue.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Information => "information",
-        };
         let mut members = vec![
-            ("severity", Node::string(severity)),
+            ("severity", Node::string(issue.severity.code())),
             ("code", Node::string(issue.code.code())),
             ("diagnostics", Node::string(issue.diagnostics.clone())),
         ];

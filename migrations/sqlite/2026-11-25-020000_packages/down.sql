@@ -1,0 +1,2 @@
+DROP TABLE package_definition;
+DROP TABLE package;

@@ -1,0 +1,108 @@
+//! `renraku package`
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use renraku::operations::install_package;
+use renraku::r4::datetime::format_instant;
+use renraku::r4::outcome::Severity;
+
+use super::config::Settings;
+use super::{Failure, answer, tell};
+
+/// Install, list and remove packages of definitions (profiles, extensions, terminology)
+///
+/// A package is a .tgz file as implementation guides are published. Validation and terminology take definitions
+/// from all that are installed; versions of one package stay side by side.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  renraku package add jp-core.r4-1.1.2.tgz
+  renraku package list
+  renraku package remove jp-core.r4#1.1.2
+
+Exit codes: 0 done, 1 something failed, 2 wrong use.")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Install packages; the same version again replaces itself
+    Add {
+        /// Archives (.tgz)
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// List what is installed
+    List,
+    /// Remove a package: one version (NAME#VERSION) or all (NAME)
+    Remove {
+        /// NAME or NAME#VERSION
+        #[arg(value_name = "PACKAGE")]
+        package: String,
+    },
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let config = arguments.settings.resolve()?;
+    config.start_log()?;
+    let engine = config.open()?;
+    match arguments.action {
+        Action::Add { files } => {
+            for path in files {
+                let begun = Instant::now();
+                let named = |why: &dyn std::fmt::Display| Failure::new(1, format!("{}: {why}", path.display()));
+                let file = File::open(&path).map_err(|error| named(&error).with_code(2))?;
+                let installed = install_package(&engine, file).map_err(|rejection| {
+                    named(&rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str()))
+                })?;
+                for issue in installed.issues() {
+                    if issue.severity == Severity::Information {
+                        answer(format_args!("{} ({:.1} s)", issue.diagnostics, begun.elapsed().as_secs_f64()));
+                    } else {
+                        tell(issue.diagnostics);
+                    }
+                }
+            }
+        }
+        Action::List => {
+            let packages = engine.store().packages().map_err(|error| Failure::new(1, error.to_string()))?;
+            for package in &packages {
+                answer(format_args!(
+                    "{}#{}\t{} definitions\tinstalled {}\t{}",
+                    package.name,
+                    package.version,
+                    package.definitions,
+                    format_instant(package.installed),
+                    package.title
+                ));
+            }
+            if packages.is_empty() {
+                tell("no packages are installed; `renraku package add FILE.tgz` installs one");
+            }
+        }
+        Action::Remove { package } => {
+            let (name, version) = match package.split_once(['#', '@']) {
+                Some((name, version)) => (name, Some(version)),
+                None => (package.as_str(), None),
+            };
+            let removed =
+                engine.store().remove_package(name, version).map_err(|error| Failure::new(1, error.to_string()))?;
+            if removed == 0 {
+                return Err(Failure::new(
+                    1,
+                    format!("{package} is not installed; `renraku package list` lists what is"),
+                ));
+            }
+            answer(format_args!("{package} is removed"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

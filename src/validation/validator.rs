@@ -1,0 +1,353 @@
+//! Validation beyond structure: invariants, bindings, references, extensions and profiles.
+//!
+//! [`base`] walks a resource once by the standard's tables; [`conform`] holds it against each profile,
+//! whose rules say only what the standard does not. Both ask terminology through
+//! [`CodeChecker`] and definitions through [`Canonicals`], and report [`Finding`]s with their place.
+//!
+//! What is made from definitions is kept until the source's generation changes.
+
+mod base;
+mod binding;
+mod conform;
+mod extension;
+mod refer;
+mod slices;
+mod values;
+
+use std::collections::{HashMap, HashSet};
+use std::marker::PhantomData;
+use std::sync::{Arc, RwLock};
+
+use super::codes::{CodeChecker, CodeRef, Verdict};
+use super::message::Finding;
+use super::place::Place;
+use super::profile::compile::{self, Condition, Profile};
+use super::profile::snapshot::{ProfileError, Snapshots};
+use super::{instance, structure};
+use crate::fhirpath::{Code, Conformance, Environment, Item, Terminology};
+use crate::format::json::Node;
+use crate::r4::canonical::{Canonicals, Definition};
+use crate::r4::outcome::{IssueCode, Severity};
+use crate::r4::{Kind, definitions};
+
+pub(crate) use refer::{Scope, Target};
+
+/// A run stops after this many findings.
+const MAX_FINDINGS: usize = 1000;
+/// Elements held against rules in one run, whatever the profiles ask.
+const BUDGET: usize = 5_000_000;
+/// Deepest nesting of profiles that need each other.
+const MAX_DEPTH: usize = 60;
+
+/// How to validate.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What it is when a profile that a resource claims is not known here.
+    pub unknown_profile: Severity,
+    /// Whether elements that must be supported and are absent are told of.
+    pub must_support: bool,
+    /// Whether the profiles in `meta.profile` are checked.
+    pub claimed_profiles: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { unknown_profile: Severity::Warning, must_support: false, claimed_profiles: true }
+    }
+}
+
+/// Checks resources; shared between threads.
+#[derive(Debug)]
+pub struct Validator {
+    source: Arc<dyn Canonicals>,
+    codes: Arc<dyn CodeChecker>,
+    made: RwLock<Made>,
+}
+
+/// What was made from definitions, and of which generation.
+#[derive(Debug)]
+struct Made {
+    generation: u64,
+    snapshots: Arc<Snapshots>,
+    profiles: HashMap<(String, bool), Result<Arc<Profile>, ProfileError>>,
+    /// Profiles that guides want all resources of a type to conform to, by type.
+    global: Option<Arc<HashMap<String, Vec<String>>>>,
+}
+
+impl Validator {
+    /// A validator over these definitions and this terminology.
+    #[must_use]
+    pub fn new(source: Arc<dyn Canonicals>, codes: Arc<dyn CodeChecker>) -> Self {
+        let made = Made {
+            generation: source.generation(),
+            snapshots: Arc::new(Snapshots::new(Arc::clone(&source))),
+            profiles: HashMap::new(),
+            global: None,
+        };
+        Self { source, codes, made: RwLock::new(made) }
+    }
+
+    /// Checks a whole resource against the standard, the profiles it claims, and `profiles`
+    /// (canonical URLs). Errors first, else in the order they were met.
+    #[must_use]
+    pub fn validate(&self, node: &Node<'_>, profiles: &[&str], options: &Options) -> Vec<Finding> {
+        let structural = match structure::check_resource(node, None) {
+            Ok(_) => Vec::new(),
+            Err(issues) => issues,
+        };
+        let mut findings: Vec<Finding> = structural
+            .into_iter()
+            .map(|issue| Finding {
+                severity: issue.severity,
+                code: issue.code,
+                message: "structure",
+                parameters: vec![issue.diagnostics],
+                expression: issue.expression,
+            })
+            .collect();
+        let Some(type_id) = instance::resource_type(node) else { return findings };
+        let item = Item::new(type_id, node);
+        let mut run = Run::new(self, options);
+        let place = Place::root(&definitions().get(type_id).name);
+        let scope = Scope::root(item);
+        run.resource(item, &place, &scope);
+        for profile in profiles {
+            run.profile(profile, item, &place, &scope);
+        }
+        findings.append(&mut run.findings);
+        findings.sort_by_key(|finding| match finding.severity {
+            Severity::Error => 0,
+            Severity::Warning => 1,
+            Severity::Information => 2,
+        });
+        findings
+    }
+
+    /// The profiles that guides want for all resources of a type (ImplementationGuide.global).
+    pub(crate) fn global_profiles(&self) -> Arc<HashMap<String, Vec<String>>> {
+        let generation = self.source.generation();
+        if let Ok(made) = self.made.read()
+            && made.generation == generation
+            && let Some(global) = &made.global
+        {
+            return Arc::clone(global);
+        }
+        let mut global: HashMap<String, Vec<String>> = HashMap::new();
+        for (url, version) in self.source.list("ImplementationGuide") {
+            let Some(guide) = self.source.find("ImplementationGuide", &url, version.as_deref()) else { continue };
+            for rule in guide.list("global") {
+                if let (Some(type_name), Some(profile)) = (rule.text("type"), rule.text("profile")) {
+                    global.entry(type_name.to_owned()).or_default().push(profile.to_owned());
+                }
+            }
+        }
+        let global = Arc::new(global);
+        if let Ok(mut made) = self.made.write()
+            && made.generation == generation
+        {
+            made.global = Some(Arc::clone(&global));
+        }
+        global
+    }
+
+    /// A definition by its URL.
+    pub(crate) fn definition(&self, resource_type: &str, url: &str) -> Option<Definition> {
+        self.source.find(resource_type, url, None)
+    }
+
+    /// Discriminators of a profile that is itself looked at which lead nowhere: path of the element, path of
+    /// the discriminator.
+    pub(crate) fn blind_discriminators(&self, definition: &Node<'_>) -> Result<Vec<(String, String)>, ProfileError> {
+        let snapshots = Snapshots::new(Arc::clone(&self.source));
+        let tree = snapshots.derive_from(definition)?;
+        Ok(compile::blind_discriminators(&snapshots, &tree))
+    }
+
+    /// A compiled profile.
+    ///
+    /// # Errors
+    /// When it is unknown or cannot be used.
+    pub(crate) fn profile(&self, canonical: &str, must_support: bool) -> Result<Arc<Profile>, ProfileError> {
+        let generation = self.source.generation();
+        let key = (canonical.to_owned(), must_support);
+        let snapshots = {
+            let made = self.made.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if made.generation == generation {
+                if let Some(found) = made.profiles.get(&key) {
+                    return found.clone();
+                }
+                Some(Arc::clone(&made.snapshots))
+            } else {
+                None
+            }
+        };
+        let snapshots = snapshots.unwrap_or_else(|| Arc::new(Snapshots::new(Arc::clone(&self.source))));
+        let profile = compile::compile(&snapshots, canonical, must_support).map(Arc::new);
+        let mut made = self.made.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if made.generation != generation {
+            *made = Made { generation, snapshots, profiles: HashMap::new(), global: None };
+        }
+        made.profiles.insert(key, profile.clone());
+        profile
+    }
+}
+
+/// One validation under way.
+pub(crate) struct Run<'v, 'r> {
+    pub(crate) validator: &'v Validator,
+    options: &'v Options,
+    findings: Vec<Finding>,
+    /// Place, message and parameters of what was reported, so that it is said once.
+    seen: HashSet<(String, &'static str, String)>,
+    /// (profile, element) pairs already reported on.
+    done: HashSet<(usize, usize)>,
+    /// (profile, element) pairs being looked at.
+    active: Vec<(usize, usize)>,
+    /// Above 0 findings are only counted: somebody asks whether something conforms.
+    quiet: usize,
+    budget: usize,
+    _resource: PhantomData<&'r ()>,
+}
+
+impl<'v, 'r> Run<'v, 'r> {
+    fn new(validator: &'v Validator, options: &'v Options) -> Self {
+        Self {
+            validator,
+            options,
+            findings: Vec::new(),
+            seen: HashSet::new(),
+            done: HashSet::new(),
+            active: Vec::new(),
+            quiet: 0,
+            budget: BUDGET,
+            _resource: PhantomData,
+        }
+    }
+
+    pub(crate) fn report(
+        &mut self,
+        severity: Severity,
+        code: IssueCode,
+        message: &'static str,
+        parameters: Vec<String>,
+        place: &Place<'_>,
+    ) {
+        if self.quiet > 0 {
+            if severity == Severity::Error {
+                self.findings.push(Finding { severity, code, message, parameters: Vec::new(), expression: None });
+            }
+            return;
+        }
+        if self.findings.len() >= MAX_FINDINGS {
+            return;
+        }
+        let expression = place.text();
+        if self.seen.insert((expression.clone(), message, parameters.concat())) {
+            self.findings.push(Finding { severity, code, message, parameters, expression: Some(expression) });
+        }
+    }
+
+    /// Whether there is still time; says once that there is not.
+    fn spend(&mut self, place: &Place<'_>) -> bool {
+        if self.budget == 0 {
+            self.report(Severity::Error, IssueCode::TooCostly, "too-costly", Vec::new(), place);
+            return false;
+        }
+        self.budget -= 1;
+        true
+    }
+
+    /// Asks a question whose findings nobody wants to read.
+    fn quietly(&mut self, ask: impl FnOnce(&mut Self)) -> bool {
+        let before = std::mem::take(&mut self.findings);
+        self.quiet += 1;
+        ask(self);
+        self.quiet -= 1;
+        let is_fine = self.findings.is_empty();
+        self.findings = before;
+        is_fine
+    }
+
+    /// Holds an element against a profile that somebody named.
+    fn profile(&mut self, canonical: &str, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
+        match self.validator.profile(canonical, self.options.must_support) {
+            Ok(profile) => self.conform(item, &profile, place, scope),
+            Err(error) => {
+                let severity = self.options.unknown_profile;
+                self.report(
+                    severity,
+                    IssueCode::NotFound,
+                    "profile-unknown",
+                    vec![canonical.to_owned(), error.to_string()],
+                    place,
+                );
+            }
+        }
+    }
+
+    /// Evaluates invariants on an element.
+    fn conditions(
+        &mut self,
+        conditions: &[Condition],
+        item: Item<'r>,
+        place: &Place<'_>,
+        scope: &Scope<'_, 'r>,
+        of: &str,
+    ) {
+        for condition in conditions {
+            let rule = &condition.rule;
+            let codes = Terms(self.validator.codes.as_ref());
+            let environment =
+                Environment { terminology: Some(&codes), conformance: Some(self.validator), ..scope.environment() };
+            let outcome = condition.query().and_then(|query| query.holds(item, &environment));
+            let severity = if rule.is_error { Severity::Error } else { Severity::Warning };
+            match outcome {
+                Ok(Some(true)) => {}
+                Ok(_) => self.report(
+                    severity,
+                    IssueCode::Invariant,
+                    "invariant",
+                    vec![rule.key.clone(), rule.human.clone(), of.to_owned()],
+                    place,
+                ),
+                Err(error) => self.report(
+                    Severity::Warning,
+                    IssueCode::Processing,
+                    "invariant-failed",
+                    vec![rule.key.clone(), error.to_string(), rule.human.clone()],
+                    place,
+                ),
+            }
+        }
+    }
+}
+
+/// Terminology as expressions ask it.
+struct Terms<'c>(&'c dyn CodeChecker);
+
+impl Terminology for Terms<'_> {
+    fn member_of(&self, value_set: &str, code: Code<'_>) -> Option<bool> {
+        let code = CodeRef { system: code.system, version: code.version, code: code.code, display: None };
+        match self.0.in_value_set(value_set, code) {
+            Verdict::Yes | Verdict::WrongDisplay(_) => Some(true),
+            Verdict::No(_) => Some(false),
+            Verdict::Unknown(_) => None,
+        }
+    }
+
+    fn subsumes(&self, system: &str, general: &str, special: &str) -> Option<bool> {
+        self.0.subsumes(system, general, special)
+    }
+}
+
+impl Conformance for Validator {
+    fn conforms(&self, item: Item<'_>, resource: Item<'_>, profile: &str) -> Option<bool> {
+        let compiled = self.profile(profile, false).ok()?;
+        let options = Options::default();
+        let place = Place::root(&definitions().get(item.type_id).name);
+        let is_resource = definitions().get(item.type_id).kind == Kind::Resource;
+        let scope = Scope::root(if is_resource { item } else { resource });
+        let mut run = Run::new(self, &options);
+        Some(run.quietly(|run| run.conform(item, &compiled, &place, &scope)))
+    }
+}

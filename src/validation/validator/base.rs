@@ -1,0 +1,157 @@
+//! One walk over a resource by the standard's own tables: invariants, bindings, codes, what
+//! references may point at, extensions, and the profiles that resources claim.
+
+use std::sync::{Arc, OnceLock};
+
+use super::{Run, Scope};
+use crate::fhirpath::Item;
+use crate::r4::definitions::{Element, Invariant};
+use crate::r4::{Kind, TypeId, definitions};
+use crate::validation::instance::{self, Instance, members, node_of};
+use crate::validation::place::Place;
+use crate::validation::profile::compile::Condition;
+use crate::validation::profile::element::{Binding, Strength, TypeRef, full_url};
+use crate::validation::rules;
+
+/// Invariants checked elsewhere: by the walk over the shape, and `ref-1`, whose expression yields nothing
+/// for a reference without `reference`, by the rules.
+const STRUCTURAL: &[&str] = &["ele-1", "ext-1", "txt-1", "txt-2", "ref-1"];
+/// Invariants about contained resources: true where there are none.
+const ABOUT_CONTAINED: &[&str] = &["dom-2", "dom-3", "dom-4", "dom-5"];
+
+#[derive(Debug)]
+struct BaseType {
+    conditions: Vec<Condition>,
+    about_contained: Vec<Condition>,
+    /// As in the type's definition.
+    elements: Vec<BaseElement>,
+}
+
+#[derive(Debug)]
+struct BaseElement {
+    conditions: Vec<Condition>,
+    binding: Option<Binding>,
+    /// For references: what they may point at.
+    targets: Vec<TypeRef>,
+}
+
+fn base_types() -> &'static [BaseType] {
+    static TYPES: OnceLock<Vec<BaseType>> = OnceLock::new();
+    TYPES.get_or_init(|| {
+        let all = definitions();
+        let ids = (0..all.len()).filter_map(|place| u16::try_from(place).ok()).map(TypeId);
+        ids.map(|id| {
+            let definition = all.get(id);
+            let (about_contained, others): (Vec<&Invariant>, Vec<&Invariant>) =
+                definition.invariants.iter().partition(|rule| ABOUT_CONTAINED.contains(&rule.key.as_str()));
+            BaseType {
+                conditions: conditions(others),
+                about_contained: conditions(about_contained),
+                elements: definition.elements.iter().map(base_element).collect(),
+            }
+        })
+        .collect()
+    })
+}
+
+fn conditions<'i>(rules: impl IntoIterator<Item = &'i Invariant>) -> Vec<Condition> {
+    rules
+        .into_iter()
+        .filter(|rule| !STRUCTURAL.contains(&rule.key.as_str()))
+        .map(|rule| Condition::new(Arc::new(rule.clone())))
+        .collect()
+}
+
+fn base_element(element: &Element) -> BaseElement {
+    let binding = element.binding.as_ref().map(|(strength, value_set)| Binding {
+        strength: Strength::of(strength),
+        value_set: value_set.clone(),
+        max_value_set: element.max_value_set.clone(),
+    });
+    let targets = element.types.iter().filter(|found| !found.targets.is_empty()).map(|found| TypeRef {
+        code: definitions().get(found.type_id).name.clone(),
+        targets: found.targets.iter().cloned().map(full_url).collect(),
+        ..TypeRef::default()
+    });
+    BaseElement {
+        conditions: conditions(&element.invariants),
+        binding: binding.filter(|binding| binding.strength >= Strength::Extensible || binding.max_value_set.is_some()),
+        targets: targets.collect(),
+    }
+}
+
+impl<'r> Run<'_, 'r> {
+    /// A resource: what it holds, and the profiles it claims.
+    pub(super) fn resource(&mut self, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
+        self.element(item, place, scope);
+        rules::resource(self, item, place, scope);
+        if !self.options.claimed_profiles {
+            return;
+        }
+        let claimed = node_of(&item).get("meta").map_or(&[][..], |meta| meta.list("profile"));
+        let global = self.validator.global_profiles();
+        if let Some(profiles) = global.get(&definitions().get(item.type_id).name) {
+            for profile in profiles {
+                self.profile(profile, item, place, scope);
+            }
+        }
+        for profile in claimed.iter().filter_map(|profile| profile.as_str()) {
+            self.profile(profile, item, place, scope);
+        }
+    }
+
+    /// An element and everything below it.
+    fn element(&mut self, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
+        if !self.spend(place) {
+            return;
+        }
+        if let Some(base) = base_types().get(usize::from(item.type_id.0)) {
+            self.conditions(&base.conditions, item, place, scope, "");
+            if !base.about_contained.is_empty() && node_of(&item).get("contained").is_some() {
+                self.conditions(&base.about_contained, item, place, scope, "");
+            }
+            if !members(&item).is_empty() {
+                for child in instance::all_children(&item) {
+                    self.child(item, base, &child, place, scope);
+                }
+            }
+        }
+        rules::element(self, item, place, scope);
+    }
+
+    fn child(
+        &mut self,
+        owner: Item<'r>,
+        base: &BaseType,
+        child: &Instance<'r>,
+        place: &Place<'_>,
+        scope: &Scope<'_, 'r>,
+    ) {
+        let here = place.child(child.name, child.index);
+        let item = child.item;
+        if let Some(element) = base.elements.get(usize::from(child.field.element)) {
+            self.conditions(&element.conditions, item, &here, scope, "");
+            if let Some(binding) = &element.binding {
+                self.binding(binding, item, &here, "");
+            }
+            if !element.targets.is_empty() && definitions().get(item.type_id).name == "Reference" {
+                self.reference(item, &element.targets, &here, scope, "");
+            }
+        }
+        match definitions().get(item.type_id).kind {
+            Kind::Resource => {
+                let inner = scope.below(owner, child, &here);
+                self.resource(item, &here, &inner);
+            }
+            Kind::Primitive | Kind::System if item.extra.is_none() => {
+                rules::primitive(self, item, &here);
+            }
+            _ => {
+                if matches!(child.name, "extension" | "modifierExtension") {
+                    self.extension(item, owner, child.name == "modifierExtension", &here, scope);
+                }
+                self.element(item, &here, scope);
+            }
+        }
+    }
+}

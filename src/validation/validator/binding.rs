@@ -1,0 +1,132 @@
+//! Codes against the value sets their elements are bound to, and against their code systems.
+//!
+//! FHIR R4 terminologies.html#strength. What terminology cannot say is a warning, never an error.
+
+use super::Run;
+use crate::fhirpath::Item;
+use crate::format::json::Node;
+use crate::r4::definitions;
+use crate::r4::outcome::{IssueCode, Severity};
+use crate::validation::codes::{CodeRef, Verdict};
+use crate::validation::instance::node_of;
+use crate::validation::place::Place;
+use crate::validation::profile::element::{Binding, Strength};
+
+impl<'r> Run<'_, 'r> {
+    pub(super) fn binding(&mut self, binding: &Binding, item: Item<'r>, place: &Place<'_>, of: &str) {
+        let node = node_of(&item);
+        let Some(codes) = codes(&definitions().get(item.type_id).name, node) else { return };
+        if binding.strength >= Strength::Extensible && !binding.value_set.is_empty() {
+            let is_required = binding.strength == Strength::Required;
+            self.bound(&binding.value_set, &codes, Bound::of(is_required), place, of);
+            if codes.is_empty() && is_required {
+                self.report(
+                    Severity::Error,
+                    IssueCode::CodeInvalid,
+                    "binding-missing",
+                    vec![binding.value_set.clone(), of.to_owned()],
+                    place,
+                );
+            }
+        }
+        if let Some(most) = &binding.max_value_set {
+            self.bound(most, &codes, Bound::Max, place, of);
+        }
+    }
+
+    /// One code in the value set is enough.
+    fn bound(&mut self, value_set: &str, codes: &[CodeRef<'_>], bound: Bound, place: &Place<'_>, of: &str) {
+        let mut refusals: Vec<(String, String)> = Vec::new();
+        let mut unknown: Option<(String, String)> = None;
+        for code in codes {
+            match self.validator.codes.in_value_set(value_set, *code) {
+                Verdict::Yes => return,
+                Verdict::WrongDisplay(right) => {
+                    self.wrong_display(code, right, place);
+                    return;
+                }
+                Verdict::No(reason) => refusals.push((shown(code), reason)),
+                Verdict::Unknown(reason) => unknown = Some((shown(code), reason)),
+            }
+        }
+        if let Some((code, reason)) = unknown {
+            let parameters = vec![code, value_set.to_owned(), reason];
+            self.report(Severity::Warning, IssueCode::NotSupported, "binding-unknown", parameters, place);
+            return;
+        }
+        let Some((_, reason)) = refusals.first() else { return };
+        let all: Vec<&str> = refusals.iter().map(|(code, _)| code.as_str()).collect();
+        let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        let parameters = vec![all.join(", "), value_set.to_owned(), reason, of.to_owned()];
+        let (severity, message) = match bound {
+            Bound::Required => (Severity::Error, "binding-required"),
+            Bound::Max => (Severity::Error, "binding-max"),
+            Bound::Extensible => (Severity::Warning, "binding-extensible"),
+        };
+        self.report(severity, IssueCode::CodeInvalid, message, parameters, place);
+    }
+
+    /// A coding against its own code system.
+    pub(crate) fn coding(&mut self, item: Item<'r>, place: &Place<'_>) {
+        let code = coding(node_of(&item));
+        if code.system.is_none() || code.code.is_empty() {
+            return;
+        }
+        match self.validator.codes.in_system(code) {
+            Verdict::Yes | Verdict::Unknown(_) => {}
+            Verdict::WrongDisplay(right) => self.wrong_display(&code, right, place),
+            Verdict::No(reason) => {
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                let parameters = vec![code.code.to_owned(), code.system.unwrap_or_default().to_owned(), reason];
+                self.report(Severity::Error, IssueCode::CodeInvalid, "code-unknown", parameters, place);
+            }
+        }
+    }
+
+    fn wrong_display(&mut self, code: &CodeRef<'_>, right: String, place: &Place<'_>) {
+        let parameters = vec![shown(code), code.display.unwrap_or_default().to_owned(), right];
+        self.report(Severity::Warning, IssueCode::CodeInvalid, "display", parameters, place);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Required,
+    Extensible,
+    Max,
+}
+
+impl Bound {
+    const fn of(is_required: bool) -> Self {
+        if is_required { Self::Required } else { Self::Extensible }
+    }
+}
+
+/// The codes of an element; `None` for types that have none.
+fn codes<'r>(type_name: &str, node: &'r Node<'r>) -> Option<Vec<CodeRef<'r>>> {
+    match type_name {
+        "CodeableConcept" => {
+            Some(node.list("coding").iter().map(coding).filter(|coding| !coding.code.is_empty()).collect())
+        }
+        "Coding" | "Quantity" | "Age" | "Duration" | "Count" | "Distance" | "SimpleQuantity" | "MoneyQuantity" => {
+            Some([coding(node)].into_iter().filter(|coding| !coding.code.is_empty()).collect())
+        }
+        _ => node.as_str().map(|code| vec![CodeRef { code, ..CodeRef::default() }]),
+    }
+}
+
+fn coding<'r>(node: &'r Node<'r>) -> CodeRef<'r> {
+    CodeRef {
+        system: node.text("system"),
+        version: node.text("version"),
+        code: node.text("code").unwrap_or_default(),
+        display: node.text("display"),
+    }
+}
+
+fn shown(code: &CodeRef<'_>) -> String {
+    match code.system {
+        Some(system) => format!("{system}#{}", code.code),
+        None => code.code.to_owned(),
+    }
+}

@@ -1,0 +1,106 @@
+//! Extensions: whether their definition is known, whether they may be here, and whether they are what it says.
+//!
+//! FHIR R4 extensibility.html, defining-extensions.html#context.
+
+use super::{Run, Scope};
+use crate::fhirpath::general::Entry;
+use crate::fhirpath::{Item, Query};
+use crate::r4::definitions;
+use crate::r4::outcome::{IssueCode, Severity};
+use crate::validation::instance::node_of;
+use crate::validation::place::Place;
+use crate::validation::profile::compile::Profile;
+use crate::validation::profile::snapshot::ProfileError;
+
+impl<'r> Run<'_, 'r> {
+    pub(super) fn extension(
+        &mut self,
+        item: Item<'r>,
+        owner: Item<'r>,
+        is_modifier: bool,
+        place: &Place<'_>,
+        scope: &Scope<'_, 'r>,
+    ) {
+        let Some(url) = node_of(&item).text("url") else { return };
+        let is_nested = definitions().get(owner.type_id).name == "Extension";
+        if !url.contains(':') {
+            // A part of a complex extension: that one's definition speaks of it.
+            if !is_nested {
+                self.report(Severity::Error, IssueCode::Structure, "extension-relative", vec![url.to_owned()], place);
+            }
+            return;
+        }
+        let profile = match self.validator.profile(url, false) {
+            Ok(profile) if profile.snapshot.type_name == "Extension" => profile,
+            other => {
+                let message = if is_modifier { "modifier-unknown" } else { "extension-unknown" };
+                let severity = if is_modifier { Severity::Error } else { Severity::Warning };
+                let reason = match other {
+                    Err(error @ ProfileError::Unusable { .. }) => format!("{url} ({error})"),
+                    _ => url.to_owned(),
+                };
+                self.report(severity, IssueCode::Structure, message, vec![reason], place);
+                return;
+            }
+        };
+        if profile.snapshot.tree.def.is_modifier != is_modifier {
+            let message = if is_modifier { "extension-not-modifier" } else { "extension-modifier" };
+            self.report(Severity::Error, IssueCode::Structure, message, vec![url.to_owned()], place);
+        }
+        self.context(&profile, owner, place, scope);
+        self.conform(item, &profile, place, scope);
+    }
+
+    fn context(&mut self, profile: &Profile, owner: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
+        let contexts = &profile.snapshot.contexts;
+        let Some(owner_place) = place.parent() else { return };
+        let path = scope.path_of(owner_place);
+        if !contexts.is_empty()
+            && !contexts.iter().any(|(kind, expression)| is_within(kind, expression, owner, &path, scope))
+        {
+            let allowed: Vec<&str> = contexts.iter().map(|(_, expression)| expression.as_str()).collect();
+            let parameters = vec![profile.snapshot.url.clone(), path, allowed.join(", ")];
+            self.report(Severity::Error, IssueCode::Structure, "extension-context", parameters, place);
+        }
+    }
+}
+
+fn is_within(kind: &str, expression: &str, owner: Item<'_>, path: &str, scope: &Scope<'_, '_>) -> bool {
+    let all = definitions();
+    match kind {
+        "extension" => node_of(&owner).text("url") == Some(expression),
+        "fhirpath" => {
+            let Ok(query) = Query::new(expression) else { return true };
+            let Ok(found) = query.evaluate_with(scope.resource, &scope.environment()) else { return true };
+            found.items.iter().any(|entry| match entry {
+                Entry::Part(part) => {
+                    std::ptr::eq(node_of(part), node_of(&owner))
+                        && part.extra.map(std::ptr::from_ref) == owner.extra.map(std::ptr::from_ref)
+                }
+                _ => false,
+            })
+        }
+        _ => {
+            // A slice of a profile: what it is cannot be told from the element alone.
+            if expression.contains([':', '#']) {
+                return true;
+            }
+            let expression = expression.replace("[x]", "");
+            if expression == path || (expression == "Any") {
+                return true;
+            }
+            if let Some(id) = all.type_id(&expression) {
+                return all.is_a(owner.type_id, id)
+                    || expression == "Element" && all.get(owner.type_id).kind != crate::r4::Kind::Resource;
+            }
+            // An element of a type: `HumanName.family`, also of a type's specialisations.
+            let Some((type_name, rest)) = expression.split_once('.') else { return false };
+            if path.ends_with(&format!(".{rest}")) && type_name.starts_with(|first: char| first.is_ascii_uppercase()) {
+                return scope
+                    .path_types(path, rest)
+                    .is_some_and(|id| all.type_id(type_name).is_some_and(|wanted| all.is_a(id, wanted)));
+            }
+            false
+        }
+    }
+}
