@@ -15,6 +15,7 @@ mod entry;
 mod knowledge;
 mod patch;
 mod plan;
+mod policy;
 mod prepare;
 mod rewrite;
 mod single;
@@ -29,6 +30,7 @@ pub use carry_out::Refusal;
 pub use conditional::Preconditions;
 pub use entry::{Link, OperationLink};
 pub use patch::{JSON_PATCH, PatchFormat};
+pub use policy::{Strictness, ValidationPolicy};
 pub use prepare::decode_pairs;
 pub use single::Searched;
 pub use subset::{is_whole, subset};
@@ -52,6 +54,8 @@ pub struct EngineSettings {
     /// Conditional references (`Patient?identifier=…`) that find nothing fail a transaction, as the
     /// standard says; otherwise they are stored as they are written.
     pub strict_references: bool,
+    /// How strictly what is written must be valid.
+    pub validation: ValidationPolicy,
 }
 
 impl Default for EngineSettings {
@@ -63,6 +67,7 @@ impl Default for EngineSettings {
             search_timeout: Duration::from_secs(30),
             require_if_match: false,
             strict_references: false,
+            validation: ValidationPolicy::default(),
         }
     }
 }

@@ -15,7 +15,7 @@ pub mod schema;
 pub mod structure;
 mod validator;
 
-pub use locate::line_and_column;
+pub use locate::Locator;
 pub use message::{Finding, Language};
 pub use profile::snapshot::ProfileError;
 pub use validator::{Options, Validator};

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
-use renraku::engine::{Engine, EngineSettings};
+use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
 use renraku::http::HttpSettings;
 use renraku::search::text::FullText;
 use renraku::store::{Database, Store, StoreError, StoreOptions};
@@ -77,6 +77,13 @@ pub(super) struct Settings {
     /// they are written [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     strict_references: Option<bool>,
+    /// What happens to content that validation finds wrong: off, warn (stored, the answer tells) or reject
+    /// (422). Structure is always checked [default: off]
+    #[arg(long, value_name = "STRICTNESS")]
+    validation: Option<String>,
+    /// The same for a type or for resources that claim a profile: Patient=reject,http://example.org/p=warn
+    #[arg(long, value_name = "RULES", value_delimiter = ',')]
+    validation_rules: Option<Vec<String>>,
     /// Time zone of dates that have none [default: +09:00]
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     time_zone: Option<TimeZone>,
@@ -216,6 +223,8 @@ impl Settings {
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
+            validation: self.validation.or(lower.validation),
+            validation_rules: self.validation_rules.or(lower.validation_rules),
             time_zone: self.time_zone.or(lower.time_zone),
             full_text: self.full_text.or(lower.full_text),
             log: self.log.or(lower.log),
@@ -240,6 +249,14 @@ impl Settings {
             ));
         }
         let base_url = self.base_url.map(|url| url.trim_end_matches('/').to_owned());
+        let mut validation = ValidationPolicy::default();
+        let wrong = |setting: &str, why: String| Failure::new(2, format!("{setting}: {why}"));
+        if let Some(default) = &self.validation {
+            validation.default = Strictness::parse(default).map_err(|why| wrong("validation", why))?;
+        }
+        for rule in self.validation_rules.iter().flatten() {
+            validation.add(rule).map_err(|why| wrong("validation_rules", why))?;
+        }
         Ok(Config {
             store: StoreOptions {
                 base_url: base_url.as_deref().map(Into::into),
@@ -256,6 +273,7 @@ impl Settings {
                 search_timeout: self.search_timeout.map_or(engine.search_timeout, |timeout| timeout.0),
                 require_if_match: self.require_if_match.unwrap_or(engine.require_if_match),
                 strict_references: self.strict_references.unwrap_or(engine.strict_references),
+                validation,
             },
             http: HttpSettings {
                 listen: self.listen.unwrap_or(http.listen),

@@ -20,7 +20,7 @@ use renraku::r4::guide::guide;
 use renraku::r4::loaded::LoadedPackages;
 use renraku::r4::outcome::{IssueCode, Severity};
 use renraku::terminology::Terminology;
-use renraku::validation::{Finding, Language, Options, Validator, line_and_column};
+use renraku::validation::{Finding, Language, Locator, Options, Validator};
 use renraku::xml::parse_xml;
 
 use super::{Failure, tell};
@@ -178,11 +178,8 @@ fn check(validator: &Validator, profiles: &[&str], options: &Options, resource: 
         match json::parse(&resource.text) {
             Ok(node) => {
                 let findings = validator.validate(&node, profiles, options);
-                let whole = locate::whole(&resource.text);
-                let place = |finding: &Finding| {
-                    let expression = finding.expression.as_deref()?;
-                    Some(line_and_column(&resource.text, whole, expression))
-                };
+                let mut locator = Locator::new(&resource.text, locate::whole(&resource.text));
+                let place = |finding: &Finding| locator.line_and_column(finding.expression.as_deref()?);
                 let places = findings.iter().map(place).collect();
                 (findings, places)
             }

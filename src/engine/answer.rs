@@ -178,6 +178,8 @@ pub struct Answer {
     pub located: bool,
     /// A new version was made.
     pub changed: bool,
+    /// What validation had to say of what was written.
+    pub remarks: Vec<Issue>,
     /// The body.
     pub payload: Payload,
 }
@@ -194,6 +196,7 @@ impl Answer {
             updated: Some(version.updated),
             located: false,
             changed: false,
+            remarks: Vec::new(),
             payload: Payload::Resource(version.body.clone()),
         }
     }
@@ -209,6 +212,7 @@ impl Answer {
             updated: None,
             located: false,
             changed: false,
+            remarks: Vec::new(),
             payload: Payload::Outcome(vec![issue]),
         }
     }

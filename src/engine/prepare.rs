@@ -60,6 +60,7 @@ impl Engine {
         id: &str,
         resource: &Node<'_>,
     ) -> Result<Prepared, Rejection> {
+        let remarks = self.judge(type_name, resource)?;
         let options = self.store.extract_options();
         let defined = match type_name {
             "SearchParameter" => self.defined(resource, id, &options.registry)?.map(Box::new),
@@ -72,6 +73,7 @@ impl Engine {
             rows: extract(type_number, resource, &options),
             generation: options.registry.generation(),
             defined,
+            remarks,
             notebook: (self.store.options().project)(type_name, resource),
         })
     }

@@ -93,9 +93,9 @@ impl Engine {
                 {
                     return Ok(Answer { located: true, ..Answer::of(200, number, &existing.0, &existing.1) });
                 }
-                let id = prepared.id.clone();
+                let (id, remarks) = (prepared.id.clone(), prepared.remarks.clone());
                 let written = transaction.put(prepared, Method::Post, true)?;
-                Ok(Answer { located: true, changed: true, ..Answer::of(201, number, &id, &written.version) })
+                Ok(Answer { located: true, changed: true, remarks, ..Answer::of(201, number, &id, &written.version) })
             })
             .await
     }
@@ -280,8 +280,8 @@ impl Engine {
 
     async fn prepare_body(&self, type_name: &str, body: Bytes, id: Option<String>) -> Result<Prepared, Rejection> {
         let type_name = type_name.to_owned();
-        // What a SearchParameter builds on is looked up.
-        let is_small = body.len() <= SMALL_BODY && type_name != "SearchParameter";
+        // What a SearchParameter builds on is looked up, and so is what validation asks for.
+        let is_small = body.len() <= SMALL_BODY && type_name != "SearchParameter" && self.settings.validation.is_off();
         let work = move |engine: &Self| {
             let resource = parse(&body)?;
             check(&resource, &type_name)?;
@@ -402,13 +402,14 @@ pub(super) fn conditional_id(
 
 pub(super) fn put(
     transaction: &mut WriteTransaction<'_>,
-    prepared: Prepared,
+    mut prepared: Prepared,
     method: Method,
 ) -> Result<Answer, Rejection> {
     let (number, id) = (prepared.type_number, prepared.id.clone());
+    let remarks = std::mem::take(&mut prepared.remarks);
     let Written { version, created, changed } = transaction.put(prepared, method, false)?;
     let status = if created { 201 } else { 200 };
-    Ok(Answer { located: true, changed, ..Answer::of(status, number, &id, &version) })
+    Ok(Answer { located: true, changed, remarks, ..Answer::of(status, number, &id, &version) })
 }
 
 pub(super) fn delete(

@@ -84,6 +84,9 @@ pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpR
     {
         response.insert_header((header::LOCATION, format!("{}/{location}", context.base)));
     }
+    if !answer.remarks.is_empty() {
+        response.insert_header(("X-Validation-Issues", answer.remarks.len().to_string()));
+    }
     let wanted = if is_write { context.prefer_return.unwrap_or_default() } else { Return::Representation };
     match (answer.payload, wanted) {
         (Payload::Empty, _) => response.finish(),
@@ -91,7 +94,8 @@ pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpR
         (Payload::Resource(_), Return::Minimal) => response.finish(),
         (Payload::Resource(_), Return::OperationOutcome) => {
             let word = if answer.status == 201 { "created" } else { "stored" };
-            json_body(response, context, operation_outcome(&[Issue::information(word)]).to_bytes().into())
+            let issues: Vec<Issue> = std::iter::once(Issue::information(word)).chain(answer.remarks).collect();
+            json_body(response, context, operation_outcome(&issues).to_bytes().into())
         }
         (Payload::Resource(body), Return::Representation) => json_body(response, context, body),
     }

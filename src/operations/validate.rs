@@ -8,14 +8,12 @@ use crate::engine::{OperationAnswer, Rejection};
 use crate::format::json::locate::{self, Spot};
 use crate::format::json::{self, Node};
 use crate::r4::outcome::{IssueCode, Severity};
-use crate::validation::{Finding, Language, Options, line_and_column};
+use crate::validation::{Finding, Language, Locator, Options};
 
 const LINE: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line";
 const COLUMN: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-col";
 /// Where the ids of messages come from.
 const MESSAGES: &str = "http://renraku.example/fhir/CodeSystem/validation-message";
-/// Bytes of text that may be gone through to find lines.
-const SEARCH: usize = 256 << 20;
 
 /// `$validate`
 pub(super) const OPERATIONS: &[Operation] = &[Operation::reading(
@@ -146,15 +144,10 @@ fn answer(findings: &[Finding], language: Language, text: Option<(&[u8], Spot)>)
         expression: None,
     }];
     let findings = if findings.is_empty() { &fine } else { findings };
-    let most = text.map_or(0, |(text, _)| SEARCH / text.len().max(1));
-    let issue = findings.iter().enumerate().map(|(number, finding)| {
-        let place = finding
-            .expression
-            .as_ref()
-            .zip(text)
-            .filter(|_| number < most)
-            .map(|(expression, (text, spot))| line_and_column(text, spot, expression));
-        issue(finding, language, place)
+    let mut locator = text.map(|(text, spot)| Locator::new(text, spot));
+    let issue = findings.iter().map(|finding| {
+        let place = finding.expression.as_ref().zip(locator.as_mut());
+        issue(finding, language, place.and_then(|(expression, locator)| locator.line_and_column(expression)))
     });
     let outcome =
         Node::object([("resourceType", Node::string("OperationOutcome")), ("issue", Node::Array(issue.collect()))]);

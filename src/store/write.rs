@@ -18,6 +18,7 @@ use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
 use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
 use crate::format::json;
+use crate::r4::outcome::Issue;
 use crate::search::custom::Defined;
 use crate::search::extract::{ExtractOptions, extract};
 use crate::search::query::Query;
@@ -40,6 +41,8 @@ pub struct Prepared {
     pub generation: i64,
     /// For a SearchParameter that is used: what it defines.
     pub defined: Option<Box<Defined>>,
+    /// What validation has to say of it, for the answer.
+    pub remarks: Vec<Issue>,
     /// Notebook rows.
     pub notebook: NotebookRows,
 }
@@ -305,7 +308,7 @@ impl<'a> WriteTransaction<'a> {
     /// # Errors
     /// What the database says.
     pub fn put(&mut self, prepared: Prepared, method: Method, fresh_id: bool) -> Result<Written, StoreError> {
-        let Prepared { type_number, id, content, mut rows, generation, defined, notebook } = prepared;
+        let Prepared { type_number, id, content, mut rows, generation, defined, notebook, remarks: _ } = prepared;
         let head = if fresh_id { None } else { self.head(type_number, &id)? };
         if let Some(head) = &head
             && head.state == STATE_LIVE

@@ -230,6 +230,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "the extension URL {0} must be absolute here",
         "拡張の URL {0} は、ここでは絶対 URL である必要があります",
     ),
+    (
+        "contained-unnamed",
+        "nothing refers to the contained resource #{0}, and it does not refer to what contains it (dom-3)",
+        "contained リソース #{0} はどこからも参照されておらず、含むリソースも参照していません (dom-3)",
+    ),
     ("value-missing", "there must be a value, not only extensions{0}", "拡張だけでなく値が必要です{0}"),
     (
         "value-alternative",

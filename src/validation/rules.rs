@@ -14,6 +14,7 @@ use crate::fhirpath::Item;
 /// Rules about a whole resource.
 pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>, _: &Scope<'_, 'r>) {
     conformance::resource(run, item, place);
+    contained::resource(run, item, place);
 }
 
 /// Rules about an element (a resource is one too).

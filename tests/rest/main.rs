@@ -51,4 +51,5 @@ mod transaction;
 mod transaction_links;
 mod update;
 mod validate;
+mod validation_policy;
 mod xml;

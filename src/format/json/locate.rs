@@ -53,6 +53,22 @@ pub fn item(text: &[u8], array: Spot, index: usize) -> Option<Spot> {
     (text.get(value) != Some(&b']')).then_some(Spot { start: value, value })
 }
 
+/// All items of an array.
+#[must_use]
+pub fn items(text: &[u8], array: Spot) -> Vec<Spot> {
+    let mut items = Vec::new();
+    let mut place = open(text, array.value, b'[');
+    while let Some(before) = place {
+        let value = skip_space(text, before);
+        if text.get(value).is_none_or(|byte| *byte == b']') {
+            break;
+        }
+        items.push(Spot { start: value, value });
+        place = skip_value(text, value).and_then(|end| next(text, end));
+    }
+    items
+}
+
 /// Behind the opening bracket.
 fn open(text: &[u8], place: usize, bracket: u8) -> Option<usize> {
     (text.get(place) == Some(&bracket)).then_some(place + 1)
@@ -127,6 +143,7 @@ mod tests {
         let (inner, _) = member(text, second, &["c"]).unwrap();
         assert_eq!(&text[item(text, inner, 1).unwrap().value..][..4], b"null");
         assert_eq!(place(text, item(text, list, 2).unwrap().start), (3, 3));
+        assert_eq!(items(text, list).len(), 3);
         assert!(item(text, list, 3).is_none() && member(text, second, &["d"]).is_none());
         assert!(member(b"{}", whole(b"{}"), &["a"]).is_none() && item(b"[]", whole(b"[]"), 0).is_none());
     }

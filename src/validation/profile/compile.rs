@@ -203,7 +203,7 @@ impl Compiler<'_> {
         let def = &tree.def;
         let is_known = |rule: &Invariant| {
             let same = |other: &Invariant| other.key == rule.key && other.expression == rule.expression;
-            matches!(rule.key.as_str(), "ele-1" | "ext-1" | "ref-1")
+            matches!(rule.key.as_str(), "ele-1" | "ext-1" | "ref-1" | "dom-3")
                 || known.iter().any(same)
                 || base.is_some_and(|base| base.invariants.iter().any(same))
         };

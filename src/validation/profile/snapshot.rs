@@ -114,7 +114,7 @@ impl Snapshots {
         Ok(Snapshot {
             url: url.to_owned(),
             type_name: type_name.rsplit_once('/').map_or(type_name, |(_, name)| name).to_owned(),
-            is_profile: definition.text("derivation") != Some("specialization"),
+            is_profile: true,
             is_logical: definition.text("kind") == Some("logical"),
             contexts: definition.list("context").iter().map(context).collect(),
             tree,

@@ -1,6 +1,10 @@
-//! A reference to a contained resource must find it (FHIR R4 references.html#contained).
+//! A reference to a contained resource must find it, and a contained resource must be referred to
+//! (FHIR R4 references.html#contained; `dom-3`, with references in narratives as well).
+
+use std::collections::HashSet;
 
 use crate::fhirpath::Item;
+use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::validation::instance::node_of;
@@ -16,5 +20,48 @@ pub(super) fn element<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'
         && matches!(scope.resolve(reference), Target::Elsewhere)
     {
         run.report(Severity::Error, IssueCode::NotFound, "contained-missing", vec![reference.to_owned()], place);
+    }
+}
+
+/// `dom-3`
+pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>) {
+    let node = node_of(&item);
+    let contained = node.list("contained");
+    if contained.is_empty() {
+        return;
+    }
+    let mut named = HashSet::new();
+    fragments(node, &mut named);
+    for (index, resource) in contained.iter().enumerate() {
+        let is_named = resource.text("id").is_some_and(|id| named.contains(id));
+        let names_container = || {
+            let mut own = HashSet::new();
+            fragments(resource, &mut own);
+            own.contains("")
+        };
+        if !is_named && !names_container() {
+            let id = resource.text("id").unwrap_or_default().to_owned();
+            let here = place.child("contained", Some(index));
+            run.report(Severity::Error, IssueCode::Invariant, "contained-unnamed", vec![id], &here);
+        }
+    }
+}
+
+/// The ids that texts of the form `#id` name, and links in narratives.
+fn fragments<'n>(node: &'n Node<'_>, out: &mut HashSet<&'n str>) {
+    match node {
+        Node::String(text) => {
+            if let Some(id) = text.strip_prefix('#') {
+                out.insert(id);
+            } else if text.starts_with("<div") {
+                for quoted in ["\"#", "'#"] {
+                    let links = text.split(quoted).skip(1).filter_map(|rest| rest.split(['"', '\'']).next());
+                    out.extend(links);
+                }
+            }
+        }
+        Node::Array(items) => items.iter().for_each(|item| fragments(item, out)),
+        Node::Object(members) => members.iter().for_each(|(_, value)| fragments(value, out)),
+        _ => {}
     }
 }

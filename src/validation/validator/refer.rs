@@ -3,6 +3,7 @@
 //! FHIR R4 references.html#contained, bundle.html#references.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use super::Run;
 use crate::fhirpath::{Environment, Item};
@@ -36,6 +37,8 @@ pub(crate) struct Scope<'s, 'r> {
 pub(crate) struct BundleScope<'r> {
     node: &'r Node<'r>,
     entries: OnceCell<Entries<'r>>,
+    /// The `fullUrl` of each resource, by where the resource is.
+    urls: OnceCell<HashMap<usize, &'r str>>,
 }
 
 /// Where a reference leads.
@@ -56,7 +59,7 @@ pub(crate) enum How {
 
 impl<'r> BundleScope<'r> {
     pub(crate) const fn new(node: &'r Node<'r>) -> Self {
-        Self { node, entries: OnceCell::new() }
+        Self { node, entries: OnceCell::new(), urls: OnceCell::new() }
     }
 
     pub(crate) fn entries(&self) -> &Entries<'r> {
@@ -65,11 +68,12 @@ impl<'r> BundleScope<'r> {
 
     /// The entry that holds a resource; where several could be meant, the first.
     fn find(&self, reference: &str, full_url: Option<&str>) -> Option<(&'r Node<'r>, Option<&'r str>)> {
-        let with_url = |found: &'r Node<'r>| {
+        let urls = self.urls.get_or_init(|| {
             let entries = self.node.list("entry").iter();
-            let mut of_it = entries.filter(|entry| entry.get("resource").is_some_and(|own| std::ptr::eq(own, found)));
-            (found, of_it.next().and_then(|entry| entry.text("fullUrl")))
-        };
+            let pair = |entry: &'r Node<'r>| Some((address(entry.get("resource")?), entry.text("fullUrl")?));
+            entries.filter_map(pair).collect()
+        });
+        let with_url = |found: &'r Node<'r>| (found, urls.get(&address(found)).copied());
         if let Found::One(found) | Found::Several(found) = self.entries().find(reference, full_url) {
             return Some(with_url(found));
         }
@@ -295,6 +299,10 @@ pub(super) fn named_type(reference: &str, node: &Node<'_>) -> Option<TypeId> {
         _ => node.text("type"),
     };
     definitions().resource(name?)
+}
+
+fn address(node: &Node<'_>) -> usize {
+    std::ptr::from_ref(node) as usize
 }
 
 fn is_core_type(url: &str) -> bool {
