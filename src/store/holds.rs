@@ -3,7 +3,8 @@
 
 use crate::r4::parameters::ParameterKind;
 use crate::search::query::{
-    Condition, DateTest, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest, Test, TokenTest, UriTest,
+    Condition, DateTest, LONG_LIST, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest, Test, TokenTest,
+    UriTest,
 };
 use crate::search::rows::{IndexRows, UriRow, second_form};
 
@@ -54,15 +55,19 @@ pub(super) fn holds(condition: &Condition, candidate: &Candidate<'_>) -> bool {
 
 fn has_any(parameter: i32, kind: ParameterKind, rows: &IndexRows) -> bool {
     let is_own = |number: i32| number == parameter;
+    // What is there without anything to look it up by is a token of the second form.
+    let is_there = |number: i32| is_own(number) || number == second_form(parameter);
     match kind {
-        ParameterKind::Token => rows.tokens.iter().any(|row| is_own(row.parameter)),
+        ParameterKind::Token => rows.tokens.iter().any(|row| is_there(row.parameter)),
         ParameterKind::String => rows.strings.iter().any(|row| is_own(row.parameter)),
         ParameterKind::Date => rows.dates.iter().any(|row| is_own(row.parameter)),
         ParameterKind::Number => rows.numbers.iter().any(|row| is_own(row.parameter)),
         ParameterKind::Quantity => rows.quantities.iter().any(|row| is_own(row.parameter)),
         ParameterKind::Uri => rows.uris.iter().any(|row| is_own(row.parameter)),
         ParameterKind::Reference => {
-            rows.references.iter().any(|row| is_own(row.parameter)) || rows.uris.iter().any(|row| is_own(row.parameter))
+            rows.references.iter().any(|row| is_own(row.parameter))
+                || rows.uris.iter().any(|row| is_own(row.parameter))
+                || rows.tokens.iter().any(|row| row.parameter == second_form(parameter))
         }
         ParameterKind::Composite | ParameterKind::Special => false,
     }
@@ -105,9 +110,17 @@ fn any_row(parameter: i32, test: &Test, rows: &IndexRows) -> bool {
     }
 }
 
+/// No code is any code. A long list is that of a value set, and sorted.
+fn has_code(codes: &[String], code: &str) -> bool {
+    match codes.len() {
+        0 => true,
+        length if length > LONG_LIST => codes.binary_search_by(|wanted| wanted.as_str().cmp(code)).is_ok(),
+        _ => codes.iter().any(|wanted| wanted == code),
+    }
+}
+
 fn token(test: &TokenTest, code: &str, system: &str) -> bool {
-    (test.codes.is_empty() || test.codes.iter().any(|wanted| wanted == code))
-        && test.system.as_ref().is_none_or(|wanted| wanted == system)
+    has_code(&test.codes, code) && test.system.as_ref().is_none_or(|wanted| wanted == system)
 }
 
 fn string(test: &StringTest, text: &str, hash: i64) -> bool {

@@ -248,6 +248,9 @@ fn what_cannot_be_looked_up_is_not_missing() {
         find("subject:missing=true", &[&none]);
         find("subject:missing=false", &[&text, &contained, &logical]);
         find("performer:missing=false", &[]);
+        // The same, decided from the resources themselves.
+        finds(server, &format!("Observation?_id={text},{none}&subject:missing=true"), &[&none]);
+        finds(server, &format!("Observation?_id={text},{none}&code:missing=false&subject:missing=false"), &[&text]);
     });
 }
 
