@@ -4,6 +4,7 @@
 
 mod bundles;
 mod capability;
+mod coding;
 mod context;
 mod fhir;
 mod negotiation;

@@ -9,6 +9,10 @@ use crate::r4::definitions;
 use crate::r4::parameters::{Compartment, ParameterKind};
 use crate::search::registry::{Parameter, Registry};
 
+/// What resources are represented as; NDJSON in answers only.
+const FORMATS: [&str; 6] =
+    ["application/fhir+json", "json", "application/fhir+xml", "xml", "application/fhir+ndjson", "ndjson"];
+
 /// Stands for the base URL in the prepared text.
 const BASE: &str = "{base}";
 
@@ -92,7 +96,7 @@ fn build(registry: &Registry) -> Node<'static> {
             Node::object([("description", Node::string("renraku FHIR R4 server")), ("url", Node::string(BASE))]),
         ),
         ("fhirVersion", Node::string("4.0.1")),
-        ("format", strings(["application/fhir+json", "json", "application/fhir+xml", "xml"].map(str::to_owned))),
+        ("format", strings(FORMATS.map(str::to_owned))),
         ("patchFormat", strings([JSON_PATCH, "application/fhir+json", "application/fhir+xml"].map(str::to_owned))),
         ("rest", Node::Array(vec![rest])),
     ])

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::Shared;
+use super::coding::{decompressed, of_request};
 use super::negotiation::{Format, accepted, is_xml};
 use crate::engine::{JSON_PATCH, PatchFormat, Preconditions, Rejection};
 use crate::r4::outcome::IssueCode;
@@ -44,7 +45,7 @@ pub(super) struct Context {
     pub(super) format: Format,
 }
 
-fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
+pub(super) fn text<'a>(request: &'a HttpRequest, name: &header::HeaderName) -> Option<&'a str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -109,6 +110,7 @@ impl Context {
                 }
             }
         }
+        context.pretty |= context.format == Format::Browser;
         for value in request.headers().get_all("prefer") {
             for part in value.to_str().unwrap_or_default().split([',', ';']) {
                 match part.trim() {
@@ -212,14 +214,17 @@ fn check_media(request: &HttpRequest, known: impl Fn(&str) -> bool) -> Result<()
             return refuse("this server speaks FHIR 4.0 (4.0.1) only");
         }
     }
-    if request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return refuse("compressed bodies are not taken; send it uncompressed");
-    }
     Ok(())
 }
 
-/// Reads the body up to the limit.
+/// Reads the body up to the limit, which holds for what was sent and for what that becomes.
 pub(super) async fn body(payload: &mut Payload, request: &HttpRequest, limit: usize) -> Result<Bytes, Rejection> {
+    let coding = of_request(request);
+    let sent = sent_body(payload, request, limit).await?;
+    decompressed(coding?, sent, limit).await
+}
+
+async fn sent_body(payload: &mut Payload, request: &HttpRequest, limit: usize) -> Result<Bytes, Rejection> {
     let announced = text(request, &header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
     // What is announced need not come: room is made for it step by step.
     let mut collected = BytesMut::with_capacity(announced.min(limit).min(1 << 20));
@@ -253,7 +258,7 @@ pub(super) async fn body(payload: &mut Payload, request: &HttpRequest, limit: us
     Ok(collected.freeze())
 }
 
-fn too_large(limit: usize) -> Rejection {
+pub(super) fn too_large(limit: usize) -> Rejection {
     Rejection::new(
         413,
         IssueCode::TooLong,

@@ -1,9 +1,11 @@
 //! The FHIR API: from method and path to an interaction.
 
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
+use super::coding::{TAKEN, encoded};
 use super::context::{Context, body, check_content_type, patch_format, preconditions, sends_xml};
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::terminology_capability::terminology_capabilities;
@@ -33,9 +35,18 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         Ok(context) => context,
         Err(refusal) => return rejection(&Context::fallback(&request, &shared), &refusal),
     };
-    let result = dispatch(&request, &mut payload, &shared, &context).await;
-    let response = result.unwrap_or_else(|refusal| rejection(&context, &refusal));
-    represent(&context, response).await
+    let mut response = answered(&request, &mut payload, &shared, &context).await;
+    if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        // RFC 9110 section 15.5.16: it may have been the coding.
+        response.headers_mut().insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static(TAKEN));
+    }
+    encoded(&request, response).await
+}
+
+async fn answered(request: &HttpRequest, payload: &mut Payload, shared: &Shared, context: &Context) -> HttpResponse {
+    let result = dispatch(request, payload, shared, context).await;
+    let response = result.unwrap_or_else(|refusal| rejection(context, &refusal));
+    represent(context, response).await
 }
 
 /// Percent-decodes a path segment.

@@ -12,11 +12,16 @@ pub(super) enum Format {
     FhirXml,
     Xml,
     TextXml,
+    /// Bundles as one resource a line.
+    Ndjson,
+    /// A person at a browser: JSON, indented, under a name that browsers show instead of saving it.
+    Browser,
 }
 
 impl Format {
     /// All of them; of equally wanted ones the first is served.
-    const ALL: [Self; 5] = [Self::FhirJson, Self::Json, Self::FhirXml, Self::Xml, Self::TextXml];
+    const ALL: [Self; 7] =
+        [Self::FhirJson, Self::Json, Self::Browser, Self::FhirXml, Self::Xml, Self::TextXml, Self::Ndjson];
 
     const fn media(self) -> &'static str {
         match self {
@@ -25,6 +30,8 @@ impl Format {
             Self::FhirXml => "application/fhir+xml",
             Self::Xml => "application/xml",
             Self::TextXml => "text/xml",
+            Self::Ndjson => "application/fhir+ndjson",
+            Self::Browser => "text/html",
         }
     }
 
@@ -32,7 +39,8 @@ impl Format {
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::FhirJson => "application/fhir+json; charset=utf-8",
-            Self::Json => "application/json; charset=utf-8",
+            Self::Json | Self::Browser => "application/json; charset=utf-8",
+            Self::Ndjson => "application/fhir+ndjson; charset=utf-8",
             Self::FhirXml => "application/fhir+xml; charset=utf-8",
             Self::Xml => "application/xml; charset=utf-8",
             Self::TextXml => "text/xml; charset=utf-8",
@@ -43,14 +51,22 @@ impl Format {
         matches!(self, Self::FhirXml | Self::Xml | Self::TextXml)
     }
 
+    pub(super) const fn is_json(self) -> bool {
+        matches!(self, Self::FhirJson | Self::Json | Self::Browser)
+    }
+
     /// How closely a media range of Accept names this format: 3 exactly, 0 not at all.
     fn closeness(self, range: &str) -> u8 {
         let media = self.media();
         match range {
-            "*/*" | "" => 1,
+            "*/*" | "" if !matches!(self, Self::Ndjson | Self::Browser) => 1,
             _ if range == media => 3,
             "application/json+fhir" if self == Self::FhirJson => 3,
             "application/xml+fhir" if self == Self::FhirXml => 3,
+            "application/ndjson" | "application/x-ndjson" if self == Self::Ndjson => 3,
+            "application/xhtml+xml" if self == Self::Browser => 3,
+            // Nobody means these by a range.
+            _ if matches!(self, Self::Ndjson | Self::Browser) => 0,
             _ => match (range.strip_suffix("/*"), media.split_once('/')) {
                 (Some(wanted), Some((main, _))) if wanted == main => 2,
                 _ => 0,
@@ -69,13 +85,17 @@ impl Format {
             "xml" | "text/xml" | "application/xml" | "application/fhir xml" | "application/xml fhir" => {
                 Some("application/fhir+xml")
             }
+            "ndjson" | "application/ndjson" | "application/x-ndjson" | "application/fhir ndjson" => {
+                Some("application/fhir+ndjson")
+            }
+            "html" => Some("text/html"),
             _ => None,
         }
     }
 }
 
 /// The quality of a media range in thousandths (RFC 9110 section 12.4.2).
-fn quality(text: &str) -> u16 {
+pub(super) fn quality(text: &str) -> u16 {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     match text.split_once('.') {
         None if text == "0" => 0,
@@ -133,7 +153,7 @@ pub(super) fn accepted(accept: &str, is_parameter: bool) -> Result<Format, Rejec
     let why = if version_wrong {
         "this server speaks FHIR 4.0 (4.0.1) only"
     } else {
-        "this server answers in application/fhir+json and application/fhir+xml"
+        "this server answers in application/fhir+json, application/fhir+xml and, for Bundles, application/fhir+ndjson"
     };
     Err(Rejection::new(406, IssueCode::NotSupported, format!("{accept:?} cannot be served; {why}")))
 }
@@ -156,7 +176,7 @@ mod tests {
     /// RFC 9110 section 12.5.1: the range that is closest decides; JSON wins ties.
     #[test]
     fn the_best_quality_is_served() {
-        use Format::{FhirJson, FhirXml, Json, TextXml, Xml};
+        use Format::{Browser, FhirJson, FhirXml, Json, Ndjson, TextXml, Xml};
         for (accept, format) in [
             ("*/*", Some(FhirJson)),
             ("", Some(FhirJson)),
@@ -175,6 +195,10 @@ mod tests {
             ("application/fhir+xml; fhirVersion=5.0, application/fhir+json;q=0.1", Some(FhirJson)),
             ("application/fhir+xml; fhirVersion=\"4.0\"", Some(FhirXml)),
             ("text/turtle", None),
+            ("application/x-ndjson", Some(Ndjson)),
+            ("application/fhir+ndjson;q=0.5, application/fhir+json;q=0.4", Some(Ndjson)),
+            // What browsers send.
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", Some(Browser)),
         ] {
             assert_eq!(chosen(accept), format, "{accept}");
         }

@@ -27,12 +27,16 @@ fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
     response
 }
 
+/// What the representation of an answer depends on beside the URL (RFC 9110 section 12.5.5).
+const VARY: header::HeaderValue = header::HeaderValue::from_static("accept, accept-encoding");
+
 /// A response with a resource as its body, indented when the client asked for it. Bodies are JSON
 /// until [`represent`] makes them what the client wants.
 pub(super) fn json_body(mut response: HttpResponseBuilder, context: &Context, body: Bytes) -> HttpResponse {
     response.insert_header((header::CONTENT_TYPE, context.format.content_type()));
+    response.insert_header((header::VARY, VARY));
     if context.pretty
-        && !context.format.is_xml()
+        && context.format.is_json()
         && let Ok(node) = json::parse(&body)
     {
         let mut indented = Vec::with_capacity(body.len() * 2);
@@ -105,7 +109,7 @@ pub(super) fn answer(context: &Context, answer: Answer, is_write: bool) -> HttpR
 const SMALL: usize = 32 << 10;
 
 /// Runs a conversion of a body of this size without holding up other requests.
-async fn convert<T: Send + 'static>(
+pub(super) async fn convert<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
 ) -> Result<T, Rejection> {
@@ -119,6 +123,9 @@ async fn convert<T: Send + 'static>(
 /// The one place where answers become XML; JSON passes through untouched.
 pub(super) async fn represent(context: &Context, response: HttpResponse) -> HttpResponse {
     let is_resource = |media: &header::HeaderValue| media.as_bytes() == context.format.content_type().as_bytes();
+    if context.format == Format::Ndjson {
+        return as_lines(context, response).await;
+    }
     if !context.format.is_xml() || !response.headers().get(header::CONTENT_TYPE).is_some_and(is_resource) {
         return response;
     }
@@ -141,6 +148,58 @@ pub(super) async fn represent(context: &Context, response: HttpResponse) -> Http
             rejection(&plain, &refusal)
         }
     }
+}
+
+/// A searchset or history as NDJSON, one resource a line, other resources as one line. The links of the
+/// Bundle become `Link` headers. Refusals stay FHIR JSON: they are read by people.
+async fn as_lines(context: &Context, mut response: HttpResponse) -> HttpResponse {
+    let media = response.headers().get(header::CONTENT_TYPE);
+    if media.is_none_or(|media| *media != Format::Ndjson.content_type()) {
+        return response;
+    }
+    if !response.status().is_success() {
+        let media = header::HeaderValue::from_static(Format::FhirJson.content_type());
+        response.headers_mut().insert(header::CONTENT_TYPE, media);
+        return response;
+    }
+    let (mut response, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(body) => body,
+        Err(body) => return response.set_body(body),
+    };
+    let made = convert(body.len(), move || lines(&body)).await;
+    match made {
+        Ok((lines, links)) => {
+            for link in links.iter().filter_map(|link| header::HeaderValue::from_str(link).ok()) {
+                response.headers_mut().append(header::LINK, link);
+            }
+            response.set_body(BoxBody::new(lines))
+        }
+        Err(refusal) => rejection(&Context { format: Format::FhirJson, ..context.clone() }, &refusal),
+    }
+}
+
+/// The lines, and the values of the `Link` headers (RFC 8288).
+fn lines(body: &[u8]) -> Result<(Vec<u8>, Vec<String>), Rejection> {
+    let node = json::parse(body).map_err(|error| Rejection::internal(error.to_string()))?;
+    let is_list = node.text("resourceType") == Some("Bundle")
+        && matches!(node.text("type"), Some("searchset" | "history"))
+        && node.get("meta").is_none_or(|meta| meta.get("versionId").is_none());
+    let mut out = Vec::with_capacity(body.len());
+    if !is_list {
+        node.write(&mut out);
+        out.push(b'\n');
+        return Ok((out, Vec::new()));
+    }
+    for resource in node.list("entry").iter().filter_map(|entry| entry.get("resource")) {
+        resource.write(&mut out);
+        out.push(b'\n');
+    }
+    let links = node
+        .list("link")
+        .iter()
+        .filter_map(|link| Some(format!("<{}>; rel=\"{}\"", link.text("url")?, link.text("relation")?)));
+    Ok((out, links.collect()))
 }
 
 /// A body in XML as JSON, so that everything behind sees one representation.

@@ -173,9 +173,10 @@ impl Registry {
         list.get(place).map(Arc::as_ref)
     }
 
-    /// A parameter by its number.
+    /// A parameter by its number, or that of its second form.
     #[must_use]
     pub fn by_number(&self, number: i32) -> Option<&Parameter> {
+        let number = number.wrapping_abs();
         self.indexed(type_of(number)).find(|parameter| parameter.number == number)
     }
 

@@ -21,7 +21,6 @@ fn what_can_be_served_is_served() {
             "application/fhir+xml;q=0.1, application/fhir+json;q=0.2",
             "application/fhir+xml, application/fhir+json",
             "*/*",
-            "text/html, */*;q=0.5",
             "application/*",
         ] {
             let answer = get(server, "Patient?_count=0", accept);
@@ -39,7 +38,6 @@ fn what_cannot_be_served_is_406() {
         for accept in [
             "text/turtle",
             "application/fhir+turtle",
-            "text/html",
             "application/fhir+xml; fhirVersion=3.0",
             "application/fhir+json;q=0",
             "application/fhir+json; fhirVersion=3.0",
@@ -86,7 +84,7 @@ fn bodies_of_other_types_are_415() {
         {
             assert_eq!(post(kind).status, 201, "{kind}");
         }
-        let compressed = [("Content-Encoding", "gzip")];
+        let compressed = [("Content-Encoding", "compress")];
         refused(&server.send("POST", "Patient", &compressed, Some(&patient(json!({})))), 415);
     });
 }

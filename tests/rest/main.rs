@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod batch;
+mod coding;
 mod conditional_create;
 mod conditional_delete;
 mod conditional_update;
@@ -20,6 +21,7 @@ mod guide;
 mod headers;
 mod history;
 mod metadata;
+mod negotiation;
 mod openapi;
 mod operations;
 mod packages;
