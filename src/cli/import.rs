@@ -29,8 +29,8 @@ use source::{Chunk, Input};
 use work::{Import, Worker};
 
 const HELP: &str = "\
-Each FILE is NDJSON (a resource or a Bundle a line) or one resource or Bundle over several lines; it may
-be compressed with Zstandard. `-` is standard input.
+Each FILE is NDJSON (a resource or a Bundle a line), one resource or Bundle over several lines, or one in
+XML; it may be compressed with gzip or Zstandard. `-` is standard input.
 
 What becomes of them:
   resource with an id       updated or created under that id (PUT)
@@ -49,7 +49,8 @@ path, size and time of change.
 
 Examples:
   renraku import hospitals.ndjson patients.ndjson
-  zcat export.ndjson.gz | renraku import - --name export-2026-11
+  renraku import export.ndjson.gz
+  curl -s https://fhir.example/export.ndjson | renraku import - --name export-2026-11
   renraku import feed.ndjson --errors refused.ndjson
   renraku import feed.ndjson --dry-run
 

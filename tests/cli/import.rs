@@ -131,16 +131,40 @@ fn standard_input_is_taken() {
 }
 
 #[test]
-fn zstandard_is_read_and_gzip_is_explained() {
+fn packed_files_are_read() {
     let (folder, database) = (TempDir::new(), sqlite_database());
     let packed = zstd::encode_all(format!("{}\n", patient("a")).as_bytes(), 3).expect("memory");
     fs::write(folder.path().join("a.ndjson.zst"), packed).expect("room for a file");
     assert_eq!(import(&folder, &database, &["a.ndjson.zst"]).code, Some(0));
     assert_eq!(stored(&database).0, 1);
-    fs::write(folder.path().join("a.ndjson.gz"), [0x1f, 0x8b, 8, 0]).expect("room for a file");
-    let said = import(&folder, &database, &["a.ndjson.gz"]);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    write!(packed, "{}\n{}\n", patient("b"), patient("c")).expect("memory");
+    let mut packed = packed.finish().expect("memory");
+    fs::write(folder.path().join("b.ndjson.gz"), &packed).expect("room for a file");
+    assert_eq!(import(&folder, &database, &["b.ndjson.gz"]).code, Some(0));
+    assert_eq!(stored(&database).0, 3);
+    packed.truncate(packed.len() / 2);
+    fs::write(folder.path().join("cut.ndjson.gz"), packed).expect("room for a file");
+    assert_eq!(import(&folder, &database, &["cut.ndjson.gz"]).code, Some(2));
+}
+
+#[test]
+fn a_resource_or_bundle_in_xml_is_read() {
+    let (folder, database) = (TempDir::new(), sqlite_database());
+    let patient = |id: &str| format!("<Patient xmlns=\"http://hl7.org/fhir\">\n  <id value=\"{id}\"/>\n</Patient>");
+    fs::write(folder.path().join("a.xml"), format!("\u{feff}<?xml version=\"1.0\"?>\n{}\n", patient("a")))
+        .expect("a file");
+    assert_eq!(import(&folder, &database, &["a.xml"]).code, Some(0));
+    let entries = ["b", "c"].map(|id| format!("<entry><resource>{}</resource></entry>", patient(id))).concat();
+    let bundle = format!("<Bundle xmlns=\"http://hl7.org/fhir\"><type value=\"collection\"/>{entries}</Bundle>");
+    fs::write(folder.path().join("b.xml"), bundle).expect("a file");
+    assert_eq!(import(&folder, &database, &["b.xml"]).code, Some(0));
+    assert_eq!(stored(&database).0, 3);
+    fs::write(folder.path().join("wrong.xml"), "<Patient xmlns=\"http://hl7.org/fhir\"><nonsense/></Patient>")
+        .expect("a file");
+    let said = import(&folder, &database, &["wrong.xml"]);
     assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("zcat"), "{said:?}");
+    assert!(said.err.contains("nonsense"), "{said:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use renraku::xml::parse_xml;
 
 use super::super::Failure;
 use super::super::progress::Counters;
@@ -72,12 +73,9 @@ impl Input {
         let key = name.map(str::to_owned).or(key);
         let mut reader = BufReader::with_capacity(1 << 20, Counted { raw, counters: Arc::clone(counters) });
         let start = reader.fill_buf().map_err(|error| refuse(error.to_string()))?;
-        if start.starts_with(&GZIP) {
-            return Err(refuse(format!(
-                "gzip is not read here; unpack it on the way: zcat {display} | renraku import - --name NAME"
-            )));
-        }
-        let reader: Box<dyn BufRead> = if start.starts_with(&ZSTANDARD) {
+        let reader: Box<dyn BufRead> = if start.starts_with(&GZIP) {
+            Box::new(BufReader::with_capacity(1 << 20, flate2::bufread::MultiGzDecoder::new(reader)))
+        } else if start.starts_with(&ZSTANDARD) {
             let decoder =
                 zstd::stream::read::Decoder::with_buffer(reader).map_err(|error| refuse(error.to_string()))?;
             Box::new(BufReader::with_capacity(1 << 20, decoder))
@@ -150,6 +148,13 @@ impl Chunks {
                 text.truncate(start);
                 continue;
             }
+            if !self.begun && is_xml(line) {
+                self.append_rest(&mut text)?;
+                self.ended = true;
+                text = self.json_of(&text)?;
+                places.push((self.number, 0..text.len()));
+                break;
+            }
             if !self.begun && is_unfinished(line) {
                 // Not NDJSON but one value over several lines.
                 self.append_rest(&mut text)?;
@@ -164,6 +169,15 @@ impl Chunks {
         let text = Bytes::from(text);
         let lines = places.into_iter().map(|(number, place)| Line { number, text: text.slice(place) }).collect();
         Ok(Chunk { lines })
+    }
+
+    /// A resource in XML as JSON.
+    fn json_of(&self, xml: &[u8]) -> Result<Vec<u8>, Failure> {
+        let xml = xml.strip_prefix(b"\xef\xbb\xbf").unwrap_or(xml);
+        match parse_xml(xml) {
+            Ok(resource) => Ok(resource.to_bytes()),
+            Err(error) => Err(Failure::new(2, format!("{}: {error}", self.name))),
+        }
     }
 
     fn append(&mut self, end: u8, text: &mut Vec<u8>) -> Result<usize, Failure> {
@@ -186,6 +200,11 @@ impl Chunks {
             Err(error) => Err(refuse(error.to_string())),
         }
     }
+}
+
+/// Whether a first line begins XML.
+fn is_xml(line: &[u8]) -> bool {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_start().starts_with(b"<")
 }
 
 /// Whether brackets or a string are open at the end of the line.
