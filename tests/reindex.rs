@@ -90,3 +90,66 @@ fn another_time_zone_asks_for_a_rebuild() {
     let server = Server::start(&database.url, &["--time-zone", "+00:00"]);
     assert_eq!(server.get("/metadata").status, 200);
 }
+
+/// What was stored before a search parameter came is indexed in the background; a server that is killed
+/// meanwhile goes on where it was, and in the end the rows are those of a rebuild.
+#[test]
+fn indexing_in_the_background_survives_a_kill() {
+    for database in databases() {
+        let mut server = Server::start(&database.url, &[]);
+        for part in 0..8 {
+            let entries: Vec<_> = (0..500)
+                .map(|place| {
+                    json!({ "request": { "method": "PUT", "url": format!("Patient/p{part}-{place}") },
+                        "resource": { "resourceType": "Patient", "id": format!("p{part}-{place}"),
+                            "extension": [{ "url": "http://example.org/eye", "valueCode": format!("c{}", place % 7) }] } })
+                })
+                .collect();
+            let batch = json!({ "resourceType": "Bundle", "type": "batch", "entry": entries });
+            assert_eq!(server.post("", &batch).status, 200);
+        }
+        let is_complete = |server: &Server| {
+            let status = server.get("SearchParameter/$reindex-status");
+            status.body["parameter"][0]["valueBoolean"].as_bool().unwrap_or_else(|| panic!("{}", status.body))
+        };
+        let building = "SELECT code AS line FROM search_parameter WHERE state = 0";
+        let mut interrupted = 0;
+        for round in 0..6 {
+            let code = format!("eye{round}");
+            let parameter = json!({ "resourceType": "SearchParameter", "id": code, "name": "Eye", "status": "active",
+                "url": format!("http://example.org/sp/{code}"), "description": "test", "code": code, "base": ["Patient"],
+                "type": "token", "expression": "Patient.extension('http://example.org/eye').value" });
+            assert_eq!(server.put(&format!("SearchParameter/{code}"), &parameter).status, 201);
+            // Meanwhile others write, behind and before the place the index has come to.
+            for id in ["p0-1", "p7-499"] {
+                let changed = json!({ "resourceType": "Patient", "id": id,
+                    "extension": [{ "url": "http://example.org/eye", "valueCode": format!("new{round}") }] });
+                assert_eq!(server.put(&format!("Patient/{id}"), &changed).status, 200);
+                if common::query_lines(&database, building).contains(&code) {
+                    break;
+                }
+            }
+            server.kill();
+            interrupted += usize::from(common::query_lines(&database, building).contains(&code));
+            server = Server::start(&database.url, &[]);
+            let started = std::time::Instant::now();
+            while !is_complete(&server) {
+                assert!(started.elapsed().as_secs() < 60, "it does not go on");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            let found = server.get(&format!("Patient?{code}:missing=false&_summary=count"));
+            assert_eq!(found.body["total"], 4000, "{}", found.body);
+            let changed = server.get(&format!("Patient?{code}=new{round}&_id=p0-1&_summary=count"));
+            assert_eq!(changed.body["total"], 1, "{}", changed.body);
+        }
+        assert!(interrupted > 0, "no kill came while the index was being made");
+        server.terminate();
+        let before = derived(&database);
+        let rebuilt = common::renraku(std::path::Path::new("."))
+            .args(["reindex", "--database", &database.url])
+            .output()
+            .expect("the command runs");
+        assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        assert_eq!(derived(&database), before, "{}", database.kind());
+    }
+}
