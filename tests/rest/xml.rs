@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use renraku::format::json::Node;
 use serde_json::json;
 
 use crate::common::{Answer, Server, agent, exchange};
@@ -152,6 +153,62 @@ fn bad_xml_is_400_with_the_place() {
         let empty = exchange(&agent(), &server.base, "POST", "Patient", &headers, Some(Vec::new())).unwrap();
         assert!(refused(&empty, 400).contains("empty"));
         assert_eq!(versions(server), 0);
+    });
+}
+
+/// Members in the order of their names, whatever order they came in; lists and digits as they are.
+fn ordered(node: Node<'_>) -> Node<'_> {
+    match node {
+        Node::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, ordered(value))).collect();
+            members.sort_by(|left, right| left.0.cmp(&right.0));
+            Node::Object(members)
+        }
+        Node::Array(items) => Node::Array(items.into_iter().map(ordered).collect()),
+        other => other,
+    }
+}
+
+/// The resource of an answer in XML, or the first one in a Bundle; null when there is none.
+fn resource_of<'n>(root: &'n Node<'n>, id: &str) -> Option<&'n Node<'n>> {
+    if root.text("id") == Some(id) && root.text("resourceType") != Some("Bundle") {
+        return Some(root);
+    }
+    root.list("entry").iter().find_map(|entry| entry.get("resource"))
+}
+
+/// Every interaction answers the same resource in XML as in JSON, to the digit and the letter.
+#[test]
+fn examples_of_the_standard_are_the_same_on_every_interaction() {
+    on_each_alone(|server| {
+        for path in files("suites/r4-examples").into_iter().step_by(3) {
+            let sent = read(&path);
+            let Some(id) = sent["id"].as_str().filter(|_| sent["resourceType"] != "Bundle") else { continue };
+            if fs::metadata(&path).unwrap().len() > 1 << 18 || server.put(&address(&sent), &sent).status == 400 {
+                continue;
+            }
+            let place = address(&sent);
+            let kind = sent["resourceType"].as_str().unwrap();
+            let now = server.get(&place);
+            let (bytes, version) = (now.bytes, now.body["meta"]["versionId"].as_str().unwrap());
+            let wanted = ordered(renraku::format::json::parse(&bytes).unwrap());
+            let batch = format!(
+                r#"<Bundle xmlns="http://hl7.org/fhir"><type value="batch"/><entry><request><method value="GET"/><url value="{place}"/></request></entry></Bundle>"#
+            );
+            for (method, path, body) in [
+                ("GET", place.clone(), None),
+                ("GET", format!("{place}/_history/{version}"), None),
+                ("GET", format!("{place}/_history"), None),
+                ("GET", format!("{kind}?_id={id}"), None),
+                ("GET", format!("{kind}/_history?_count=1"), None),
+                ("POST", String::new(), Some(batch.as_str())),
+            ] {
+                let document = text(&send(server, method, &path, body), 200);
+                let back = renraku::xml::parse_xml(document.as_bytes()).unwrap();
+                let found = resource_of(&back, id).cloned().unwrap_or_else(|| panic!("{path}: {document}"));
+                assert!(ordered(found) == wanted, "{method} {path}: {document}");
+            }
+        }
     });
 }
 
