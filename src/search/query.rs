@@ -203,7 +203,8 @@ pub struct NearTest {
     pub chord: i64,
 }
 
-/// What only `_filter` asks of a value (FHIR R4 search_filter.html#ops).
+/// What only `_filter` asks of a value (FHIR R4 search_filter.html#ops), and what `store` makes of several
+/// conditions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowTest {
     /// `ne`: a value for which the test does not hold.
@@ -226,6 +227,8 @@ pub enum RowTest {
     },
     /// `sw` on URIs.
     UriStarts(String),
+    /// One date that meets one test of each list: several conditions on what has one date at most.
+    Dates(Vec<Vec<DateTest>>),
 }
 
 /// Codes beyond this number in one test are one value for the database.

@@ -3,8 +3,8 @@
 
 use crate::r4::parameters::ParameterKind;
 use crate::search::query::{
-    Condition, DateTest, LONG_LIST, NumberTest, Prefix, QuantityTest, ReferenceTest, StringTest, Test, TokenTest,
-    UriTest,
+    Condition, DateTest, LONG_LIST, NumberTest, Prefix, QuantityTest, ReferenceTest, RowTest, StringTest, Test,
+    TokenTest, UriTest,
 };
 use crate::search::rows::{IndexRows, UriRow, second_form};
 
@@ -27,6 +27,7 @@ pub(super) fn is_decidable(condition: &Condition) -> bool {
                 ReferenceTest::Local { .. } => true,
                 other => matches!(other, ReferenceTest::Uri(test) if uri(test)),
             }),
+            Test::Row(test) => matches!(test, RowTest::Dates(_)),
             _ => false,
         },
         Condition::Missing { kind, .. } => !matches!(kind, ParameterKind::Composite | ParameterKind::Special),
@@ -106,6 +107,11 @@ fn any_row(parameter: i32, test: &Test, rows: &IndexRows) -> bool {
             own.into_iter().any(|row| tests.iter().any(|test| uri(test, row)))
         }
         Test::Reference(tests) => tests.iter().any(|test| reference(parameter, test, rows)),
+        Test::Row(RowTest::Dates(lists)) => rows
+            .dates
+            .iter()
+            .filter(|row| row.parameter == parameter)
+            .any(|row| lists.iter().all(|tests| tests.iter().any(|test| in_time(test, row.low, row.high)))),
         _ => false,
     }
 }

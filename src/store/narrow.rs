@@ -26,13 +26,14 @@ use super::query_sql::key_set;
 use super::record::VersionRecord;
 use super::search::COLUMNS;
 use crate::format::json;
+use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::search::extract::{ExtractOptions, extract_some};
-use crate::search::query::{Among, Condition, Query, SortBy, SortKey, Sorted};
+use crate::search::query::{Among, Condition, Query, RowTest, SortBy, SortKey, Sorted, Test};
 use crate::search::rows::IndexRows;
 
 /// Candidates that are read.
-const FEW: i64 = 256;
+const FEW: i64 = 512;
 /// So few candidates that no other condition is asked for fewer.
 const FEW_ENOUGH: usize = 32;
 /// Resources that are looked at in order, for one page.
@@ -41,7 +42,7 @@ const MOST_LOOKED_AT: usize = 2000;
 const STEP: usize = 250;
 
 /// Lengths of lists of keys.
-const PADDED: [usize; 3] = [32, 256, 2048];
+const PADDED: [usize; 3] = [32, 512, 2048];
 
 #[derive(QueryableByName)]
 struct KeyRecord {
@@ -67,6 +68,57 @@ struct Dated {
     high: i64,
     #[diesel(embed)]
     body: Body,
+}
+
+/// The same search with all conditions on one date as one condition, where a resource has one at most:
+/// `date=ge2024-03-01&date=lt2024-03-08` is a week, not what comes before its end among all that comes
+/// after its start.
+pub(super) fn merged(query: &Query, options: &ExtractOptions) -> Option<Query> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    for condition in &query.conditions {
+        let Condition::Indexed { parameter, test: Test::Date(tests), negated: false } = condition else {
+            conditions.push(condition.clone());
+            continue;
+        };
+        let other = conditions.iter_mut().find_map(|other| match other {
+            Condition::Indexed { parameter: number, test: Test::Row(RowTest::Dates(lists)), .. } => {
+                (number == parameter).then_some(lists)
+            }
+            _ => None,
+        });
+        match other {
+            Some(lists) => lists.push(tests.clone()),
+            None if is_single(query.type_number, *parameter, options) => {
+                let test = Test::Row(RowTest::Dates(vec![tests.clone()]));
+                conditions.push(Condition::Indexed { parameter: *parameter, test, negated: false });
+            }
+            None => conditions.push(condition.clone()),
+        }
+    }
+    (conditions.len() < query.conditions.len()).then(|| Query { conditions, ..query.clone() })
+}
+
+/// Whether a resource has one value at most: its expression names one path, on which nothing repeats.
+fn is_single(type_number: u8, parameter: i32, options: &ExtractOptions) -> bool {
+    let all = definitions();
+    let Some(definition) = all.resource_by_number(type_number) else { return false };
+    let Some(parameter) = options.registry.by_number(parameter) else { return false };
+    let start = format!("{}.", definition.name);
+    let mut paths = parameter.expression.split('|').map(str::trim).filter_map(|path| path.strip_prefix(&start));
+    let (Some(path), None) = (paths.next(), paths.next()) else { return false };
+    if parameter.source.is_some() || parameter.expression.contains('(') {
+        return false;
+    }
+    let mut at = definition;
+    for name in path.split('.') {
+        match at.field(name) {
+            Some(field) if field.is_array => return false,
+            Some(field) => at = all.get(field.type_id),
+            // `effective` is a choice: one of its forms, and nothing below it.
+            None => return true,
+        }
+    }
+    true
 }
 
 /// The same search over a list of keys, when one of its conditions is met by few.
@@ -159,7 +211,7 @@ pub(super) fn in_order(
     let reader = Reader::new(query, &decided, options);
     let enough = count as usize + 1;
     let among = match query.sort.as_slice() {
-        [] if !query.conditions.is_empty() => {
+        [] if !query.conditions.is_empty() && is_broad(connection, query)? => {
             by_key(connection, query, &reader, enough, position.map_or(i64::MIN, |(_, key)| key))?
         }
         [SortKey { by: SortBy::Parameter { parameter, kind: ParameterKind::Date }, descending }, ..] => {
@@ -176,6 +228,18 @@ pub(super) fn in_order(
         _ => None,
     };
     Ok(among.map(|among| Query { conditions: Vec::new(), among: Some(among), ..query.clone() }))
+}
+
+/// Whether no condition is met by fewer than would be looked at.
+fn is_broad(connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
+    for set in query.conditions.iter().filter_map(|condition| candidates(query, condition)) {
+        let mut statement = Statement::new("SELECT key FROM (");
+        statement.append(set).sql(") s LIMIT 1 OFFSET ").bind(MOST_LOOKED_AT as i64);
+        if connection.load::<KeyRecord>(&statement)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn by_key(

@@ -162,6 +162,8 @@ pub(super) fn page_within(
 ) -> Result<SearchPage, StoreError> {
     let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
     let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
+    let merged = narrow::merged(query, options);
+    let query = merged.as_ref().unwrap_or(query);
     let narrowed = narrow::by_candidates(connection, query, options)?;
     let query = narrowed.as_ref().unwrap_or(query);
     if with_total {

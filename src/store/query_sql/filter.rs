@@ -72,6 +72,14 @@ pub(super) fn keys(parameters: &[i32], test: &RowTest) -> Statement {
             statement = from_table("date", parameters);
             statement.sql(" AND low <= ").bind(*low).sql(" AND high >= ").bind(*high);
         }
+        RowTest::Dates(lists) => {
+            statement = from_table("date", parameters);
+            for tests in lists {
+                statement.sql(" AND (");
+                super::any(&mut statement, tests, |statement, test| super::date(statement, test, "low", "high"));
+                statement.sql(")");
+            }
+        }
         RowTest::UriStarts(start) => {
             statement = from_table("uri", parameters);
             statement.sql(" AND ");
