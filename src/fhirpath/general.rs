@@ -962,6 +962,18 @@ impl Target {
         }
     }
 
+    /// As the standard's and others' invariants write them: `value as String` means FHIR's string too.
+    fn lenient(specifier: &TypeSpecifier) -> Result<Self, FhirPathError> {
+        let target = Self::new(specifier)?;
+        let mut letters = specifier.name.chars();
+        let lower: String =
+            letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default();
+        match (target, definitions().type_id(&lower)) {
+            (Self::System(name), Some(id)) if specifier.namespace.is_none() => Ok(Self::Fhir(id, Some(name))),
+            (target, _) => Ok(target),
+        }
+    }
+
     fn admits(&self, entry: &Entry<'_>) -> bool {
         match (self, entry) {
             (Self::Fhir(id, _), Entry::Part(item)) => definitions().is_a(item.type_id, *id),

@@ -52,7 +52,7 @@ impl Finding {
     /// What is found in words.
     #[must_use]
     pub fn text(&self, language: Language) -> String {
-        let found = TEXTS.iter().find(|(id, _, _)| *id == self.message);
+        let found = TEXTS.iter().chain(super::rules::texts::TEXTS).find(|(id, _, _)| *id == self.message);
         let template = match (found, language) {
             (Some((_, english, _)), Language::English) => english,
             (Some((_, _, japanese)), Language::Japanese) => japanese,
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn every_message_has_the_same_parameters_in_both_languages() {
-        for (id, english, japanese) in TEXTS {
+        for (id, english, japanese) in TEXTS.iter().chain(crate::validation::rules::texts::TEXTS) {
             for number in 0..9 {
                 let place = format!("{{{number}}}");
                 assert_eq!(english.contains(&place), japanese.contains(&place), "{id} {place}");

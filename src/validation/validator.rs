@@ -23,6 +23,7 @@ use super::message::Finding;
 use super::place::Place;
 use super::profile::compile::{self, Condition, Profile};
 use super::profile::snapshot::{ProfileError, Snapshots};
+use super::rules::remark::Remark;
 use super::{instance, structure};
 use crate::fhirpath::{Code, Conformance, Environment, Item, Terminology};
 use crate::format::json::Node;
@@ -163,6 +164,16 @@ impl Validator {
         Ok(compile::blind_discriminators(&snapshots, &tree))
     }
 
+    /// Where definitions come from.
+    pub(crate) fn source(&self) -> &dyn Canonicals {
+        self.source.as_ref()
+    }
+
+    /// The terminology.
+    pub(crate) fn codes(&self) -> &dyn CodeChecker {
+        self.codes.as_ref()
+    }
+
     /// A compiled profile.
     ///
     /// # Errors
@@ -232,6 +243,17 @@ impl<'v, 'r> Run<'v, 'r> {
         parameters: Vec<String>,
         place: &Place<'_>,
     ) {
+        self.report_at(severity, code, message, parameters, || place.text());
+    }
+
+    fn report_at(
+        &mut self,
+        severity: Severity,
+        code: IssueCode,
+        message: &'static str,
+        parameters: Vec<String>,
+        at: impl FnOnce() -> String,
+    ) {
         if self.quiet > 0 {
             if severity == Severity::Error {
                 self.findings.push(Finding { severity, code, message, parameters: Vec::new(), expression: None });
@@ -241,10 +263,16 @@ impl<'v, 'r> Run<'v, 'r> {
         if self.findings.len() >= MAX_FINDINGS {
             return;
         }
-        let expression = place.text();
+        let expression = at();
         if self.seen.insert((expression.clone(), message, parameters.concat())) {
             self.findings.push(Finding { severity, code, message, parameters, expression: Some(expression) });
         }
+    }
+
+    /// Reports what a room of [`rules`] found on the element at `place`.
+    pub(crate) fn remark(&mut self, remark: Remark, place: &Place<'_>) {
+        let Remark { severity, code, message, parameters, path } = remark;
+        self.report_at(severity, code, message, parameters, || place.text() + &path);
     }
 
     /// Whether there is still time; says once that there is not.

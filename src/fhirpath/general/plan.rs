@@ -224,8 +224,11 @@ pub(super) fn lower(expression: &Expression, typing: Typing) -> Result<Op, Stopp
         },
         Expression::Indexer(input, index) => Op::Indexer(boxed(input)?, boxed(index)?),
         Expression::Polarity { negative, operand } => Op::Sign(*negative, boxed(operand)?),
-        Expression::Is(input, specifier) => Op::Is(boxed(input)?, Target::new(specifier).map_err(near)?),
-        Expression::As(input, specifier) => Op::As(boxed(input)?, Target::new(specifier).map_err(near)?),
+        Expression::Is(input, specifier) => Op::Is(boxed(input)?, target_of(specifier, typing).map_err(near)?),
+        Expression::As(input, specifier) if typing == Typing::Lenient => {
+            Op::OfType(boxed(input)?, target_of(specifier, typing).map_err(near)?)
+        }
+        Expression::As(input, specifier) => Op::As(boxed(input)?, target_of(specifier, typing).map_err(near)?),
         Expression::Binary(operator, left, right) => Op::Binary(*operator, boxed(left)?, boxed(right)?),
         Expression::Call { input, name, arguments, position } => {
             let input = match input {
@@ -235,6 +238,10 @@ pub(super) fn lower(expression: &Expression, typing: Typing) -> Result<Op, Stopp
             call(input, name, arguments, *position, typing)?
         }
     })
+}
+
+fn target_of(specifier: &TypeSpecifier, typing: Typing) -> Result<Target, FhirPathError> {
+    if typing == Typing::Lenient { Target::lenient(specifier) } else { Target::new(specifier) }
 }
 
 fn capitalised_type(name: &str) -> Option<TypeId> {
@@ -255,7 +262,7 @@ fn call(input: Op, name: &str, arguments: &[Expression], position: usize, typing
         return invalid(format!("{name}() takes {wanted} parameters, not {}", arguments.len())).map_err(here);
     }
     let boxed = |argument: &Expression| lower(argument, typing).map(Box::new);
-    let target = |argument: &Expression| Target::new(&type_argument(argument).map_err(here)?).map_err(here);
+    let target = |argument: &Expression| target_of(&type_argument(argument).map_err(here)?, typing).map_err(here);
     let input_box = Box::new(input);
     Ok(match (*name, arguments) {
         ("exists", []) => Op::Exists(input_box),

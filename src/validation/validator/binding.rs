@@ -85,7 +85,10 @@ impl<'r> Run<'_, 'r> {
 
     fn wrong_display(&mut self, code: &CodeRef<'_>, right: String, place: &Place<'_>) {
         let parameters = vec![shown(code), code.display.unwrap_or_default().to_owned(), right];
-        self.report(Severity::Warning, IssueCode::CodeInvalid, "display", parameters, place);
+        // A text in another language than those of the code system may be a right translation.
+        let is_latin = code.display.is_some_and(str::is_ascii);
+        let severity = if is_latin { Severity::Error } else { Severity::Warning };
+        self.report(severity, IssueCode::CodeInvalid, "display", parameters, place);
     }
 }
 

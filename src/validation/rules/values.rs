@@ -1,0 +1,151 @@
+//! Values whose parts must agree, or that have a form their type does not tell: attachments, units,
+//! URIs, texts that look like script.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::remark::Remark;
+use crate::format::json::Node;
+use crate::r4::outcome::{IssueCode, Severity};
+use crate::r4::ucum;
+
+/// An Attachment: `size` is that of `data` (FHIR R4 datatypes-definitions.html#Attachment.size).
+pub(crate) fn attachment(node: &Node<'_>, remarks: &mut Vec<Remark>) {
+    let (Some(data), Some(Node::Number(size))) = (node.text("data"), node.get("size")) else { return };
+    let Some(length) = decoded_length(data) else { return };
+    if size.parse() != Ok(length) {
+        let remark = Remark::error(IssueCode::Invalid, "attachment-size", ".size");
+        remarks.push(remark.with(size.as_ref()).with(length.to_string()));
+    }
+}
+
+/// How many bytes base64 stands for; `None` when it is none.
+fn decoded_length(data: &str) -> Option<usize> {
+    if data.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        let packed: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        return STANDARD.decode(packed).ok().map(|bytes| bytes.len());
+    }
+    STANDARD.decode(data).ok().map(|bytes| bytes.len())
+}
+
+/// A Quantity: a code of UCUM is one (datatypes.html#Quantity).
+pub(crate) fn quantity(node: &Node<'_>, remarks: &mut Vec<Remark>) {
+    if node.text("system") != Some(ucum::SYSTEM) {
+        return;
+    }
+    let Some(code) = node.text("code") else { return };
+    if let Err(why) = ucum::check(code) {
+        remarks.push(Remark::error(IssueCode::CodeInvalid, "unit-unknown", ".code").with(code).with(why));
+    }
+}
+
+/// A Coding: its system is an absolute URI of a code system (datatypes-definitions.html#Coding.system).
+pub(crate) fn coding(node: &Node<'_>, is_value_set: impl Fn(&str) -> bool, remarks: &mut Vec<Remark>) {
+    let Some(system) = node.text("system") else { return };
+    if !system.contains(':') {
+        remarks.push(Remark::error(IssueCode::Invalid, "system-relative", ".system").with(system));
+    } else if system.contains("ValueSet/") && is_value_set(system) {
+        remarks.push(Remark::error(IssueCode::Invalid, "system-value-set", ".system").with(system));
+    }
+}
+
+/// A uri, url, canonical, oid or uuid (datatypes.html#uri: RFC 3986; `urn:uuid:` in lower case).
+pub(crate) fn uri(text: &str, remarks: &mut Vec<Remark>) {
+    if let Some(uuid) = text.strip_prefix("urn:uuid:") {
+        if !is_uuid(uuid) {
+            remarks.push(Remark::error(IssueCode::Invalid, "uri-uuid", "").with(text));
+        }
+    } else if let Some(oid) = text.strip_prefix("urn:oid:") {
+        if !is_oid(oid) {
+            remarks.push(Remark::error(IssueCode::Invalid, "uri-oid", "").with(text));
+        }
+    } else if text.starts_with("oid:") || text.starts_with("uuid:") {
+        remarks.push(Remark::error(IssueCode::Invalid, "uri-scheme", "").with(text));
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    // A fragment or version may follow in canonicals.
+    let text = text.split(['#', '|']).next().unwrap_or_default();
+    text.len() == 36
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn is_oid(text: &str) -> bool {
+    let text = text.split(['#', '|']).next().unwrap_or_default();
+    let mut parts = text.split('.');
+    let is_first = parts.next().is_some_and(|first| matches!(first, "0" | "1" | "2"));
+    let is_number = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+    };
+    is_first && text.contains('.') && parts.all(is_number)
+}
+
+/// A text that would run as script where somebody shows it without care (security.html#narrative).
+pub(crate) fn text(text: &str, remarks: &mut Vec<Remark>) {
+    let Some(place) = text.find('<') else { return };
+    let rest = text.get(place..).unwrap_or_default().to_ascii_lowercase();
+    if ["<script", "<iframe", "<object", "<embed"].iter().any(|tag| rest.contains(tag)) {
+        let remark = Remark::error(IssueCode::Security, "text-script", "");
+        remarks.push(Remark { severity: Severity::Error, ..remark });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::json;
+
+    fn judge(check: fn(&Node<'_>, &mut Vec<Remark>), text: &str) -> Vec<&'static str> {
+        let mut remarks = Vec::new();
+        check(&json::parse(text.as_bytes()).unwrap(), &mut remarks);
+        remarks.into_iter().map(|remark| remark.message).collect()
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_data() {
+        assert_eq!(judge(attachment, r#"{"data":"aGVs bG8=","size":5}"#), [""; 0]);
+        assert_eq!(judge(attachment, r#"{"data":"aGVsbG8=","size":6}"#), ["attachment-size"]);
+        assert_eq!(judge(attachment, r#"{"url":"http://a","size":6}"#), [""; 0]);
+    }
+
+    #[test]
+    fn units_are_ucum_when_they_say_so() {
+        assert_eq!(judge(quantity, r#"{"value":1,"system":"http://unitsofmeasure.org","code":"mm[Hg]"}"#), [""; 0]);
+        assert_eq!(
+            judge(quantity, r#"{"value":1,"system":"http://unitsofmeasure.org","code":"mmHg"}"#),
+            ["unit-unknown"]
+        );
+        assert_eq!(judge(quantity, r#"{"value":1,"unit":"錠"}"#), [""; 0]);
+    }
+
+    #[test]
+    fn uris_of_known_schemes_have_their_form() {
+        let judge = |text: &str| {
+            let mut remarks = Vec::new();
+            uri(text, &mut remarks);
+            remarks.into_iter().map(|remark| remark.message).collect::<Vec<_>>()
+        };
+        for fine in
+            ["http://a", "urn:oid:1.2.392.100495.20.3.51", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "#x"]
+        {
+            assert_eq!(judge(fine), [""; 0], "{fine}");
+        }
+        assert_eq!(judge("urn:uuid:c757873d-ec9a-4326-a141-556f43239520asdf"), ["uri-uuid"]);
+        assert_eq!(judge("urn:oid:1.02"), ["uri-oid"]);
+        assert_eq!(judge("oid:1.2"), ["uri-scheme"]);
+    }
+
+    #[test]
+    fn script_is_no_text() {
+        let judge = |found: &str| {
+            let mut remarks = Vec::new();
+            text(found, &mut remarks);
+            remarks.len()
+        };
+        assert_eq!((judge("x < 5 <b>y</b>"), judge("Standard <SCRIPT>x</script>")), (0, 1));
+    }
+}
