@@ -178,10 +178,9 @@ impl<'c> Check<'c> {
         let link = question.text("linkId").unwrap_or_default();
         let count = item.list("answer").len();
         let is_group = question.text("type") == Some("group");
-        if is_true(question, "required") {
-            if is_group && item.list("item").is_empty() || !is_group && count == 0 {
-                self.missing("qr-required", path, &[link]);
-            }
+        let is_empty = if is_group { item.list("item").is_empty() } else { count == 0 };
+        if is_true(question, "required") && is_empty {
+            self.missing("qr-required", path, &[link]);
         }
         if is_group {
             return;

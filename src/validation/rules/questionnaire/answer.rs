@@ -238,7 +238,7 @@ impl<'c> Check<'c> {
                     .or(Some(allowed))
                     .is_some_and(|start| start.ends_with('/') && given.starts_with(start))
         };
-        if !types.is_empty() && !types.iter().any(|allowed| fits(allowed)) {
+        if !types.is_empty() && !types.iter().any(fits) {
             self.error(IssueCode::Invalid, "qr-media", path, &[given, &types.join(", ")]);
         }
         let most = extension(question, &format!("{CORE}maxSize")).and_then(value).and_then(|(_, most)| number(most));
@@ -248,7 +248,7 @@ impl<'c> Check<'c> {
             STANDARD.decode(packed).map_or(0, |bytes| bytes.len())
         });
         if let (Some(most), Some(size)) = (most, size)
-            && BigDecimal::from(size as u64) > most
+            && most < size as u64
         {
             self.error(IssueCode::TooLong, "qr-size", path, &[&size.to_string(), &most.to_plain_string()]);
         }
@@ -266,7 +266,7 @@ impl<'c> Check<'c> {
         let fits = |option: &&Node<'_>| {
             ["system", "code"].iter().all(|name| option.text(name).is_none_or(|wanted| node.text(name) == Some(wanted)))
         };
-        if !options.is_empty() && !options.iter().any(|option| fits(option)) {
+        if !options.is_empty() && !options.iter().any(fits) {
             let wanted: Vec<String> = options.iter().map(|option| shown(option)).collect();
             self.error(IssueCode::CodeInvalid, "qr-unit", path, &[&shown(node), &wanted.join(", ")]);
         }
