@@ -21,6 +21,9 @@ mod stamp;
 mod text;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
