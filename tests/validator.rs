@@ -8,11 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use renraku::format::json::{self, Node};
 use renraku::r4::canonical::{Canonicals, Definition, Layers, standard};
+use renraku::r4::loaded::LoadedPackages;
 use renraku::r4::outcome::Severity;
 use renraku::terminology::Terminology;
 use renraku::validation::{Finding, Language, Options, Validator};
@@ -56,10 +58,15 @@ impl Canonicals for Supporting {
     }
 }
 
-fn suite() -> Option<PathBuf> {
+/// A reference input; none in a clone without them.
+fn shared(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["../shared", "../../shared"].map(|folder| root.join(folder).join("suites/validator"));
-    folders.into_iter().find(|folder| folder.join("cases.json").exists())
+    let found =
+        ["../shared", "../../shared"].map(|folder| root.join(folder).join(path)).into_iter().find(|p| p.exists());
+    if found.is_none() {
+        println!("skipped: no shared {path}");
+    }
+    found
 }
 
 /// What is found; text that is no JSON is an error too.
@@ -78,7 +85,10 @@ fn run(folder: &Path, case: &Node<'_>) -> Vec<String> {
     };
     let profiles: Vec<&str> = case.text("profile").into_iter().collect();
     let options = Options::default();
-    let findings = validator.validate(&node, &profiles, &options);
+    errors(&validator.validate(&node, &profiles, &options))
+}
+
+fn errors(findings: &[Finding]) -> Vec<String> {
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let shown = |finding: &Finding| {
         format!("{}: {}", finding.expression.as_deref().unwrap_or("-"), finding.text(Language::English))
@@ -86,12 +96,88 @@ fn run(folder: &Path, case: &Node<'_>) -> Vec<String> {
     errors.map(shown).collect()
 }
 
+fn with_package(path: &Path) -> Validator {
+    let mut packages = LoadedPackages::default();
+    packages.load(fs::File::open(path).unwrap()).unwrap();
+    let layers: Arc<dyn Canonicals> = Arc::new(Layers(vec![standard(), Arc::new(packages)]));
+    Validator::new(Arc::clone(&layers), Arc::new(Terminology::new(layers)))
+}
+
+/// The examples that come with JP Core conform to the profiles they claim: no false errors.
+#[test]
+fn the_examples_of_jp_core_conform() {
+    let Some(path) = shared("samples/packages/jp-core.r4-1.1.2.tgz") else { return };
+    let validator = with_package(&path);
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(&path).unwrap()));
+    let (mut examples, mut wrong) = (0, Vec::new());
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text).unwrap();
+        let Ok(node) = json::parse(&text) else { continue };
+        if node.text("resourceType").is_none() || node.text("url").is_some() {
+            continue;
+        }
+        examples += 1;
+        let found = errors(&validator.validate(&node, &[], &Options::default()));
+        wrong.extend(found.into_iter().map(|error| format!("{}: {error}", node.text("id").unwrap_or_default())));
+    }
+    assert!(examples >= 40, "{examples} examples");
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A document of a municipal checkup is valid; the one with broken JSON says where it is broken.
+#[test]
+fn documents_of_checkups() {
+    let Some(folder) = shared("samples/municipal-checkup") else { return };
+    let layers: Arc<dyn Canonicals> = Arc::new(Layers(vec![standard()]));
+    let validator = Validator::new(Arc::clone(&layers), Arc::new(Terminology::new(layers)));
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    let good = read("Bundle-example17.json");
+    assert_eq!(
+        errors(&validator.validate(&json::parse(&good).unwrap(), &[], &Options::default())),
+        Vec::<String>::new()
+    );
+    let broken = read("Bundle-example17-ng-pat-1.json");
+    let error = json::parse(&broken).unwrap_err();
+    assert_eq!((error.line, error.column), (609, 25));
+}
+
+/// What only its profile forbids (a status) is found with a profile that says so, at its place.
+#[test]
+fn a_status_that_a_profile_fixes() {
+    let Some(folder) = shared("samples/municipal-checkup") else { return };
+    let profile =
+        br#"{"resourceType":"StructureDefinition","url":"http://example.org/final","name":"Final","status":"active",
+        "kind":"resource","abstract":false,"type":"Observation","derivation":"constraint",
+        "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Observation",
+        "differential":{"element":[{"path":"Observation.status","fixedCode":"final"}]}}"#;
+    let bundle = br#"{"resourceType":"StructureDefinition","url":"http://example.org/document","name":"Document","status":"active",
+        "kind":"resource","abstract":false,"type":"Bundle","derivation":"constraint",
+        "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Bundle",
+        "differential":{"element":[
+            {"path":"Bundle.entry","slicing":{"discriminator":[{"type":"type","path":"resource"}],"rules":"open"}},
+            {"path":"Bundle.entry","sliceName":"observation"},
+            {"path":"Bundle.entry.resource","type":[{"code":"Observation","profile":["http://example.org/final"]}]}]}}"#;
+    let mut supporting = Supporting::default();
+    supporting.add(json::parse(profile).unwrap().into_owned());
+    supporting.add(json::parse(bundle).unwrap().into_owned());
+    let layers: Arc<dyn Canonicals> = Arc::new(Layers(vec![Arc::new(supporting), standard()]));
+    let validator = Validator::new(Arc::clone(&layers), Arc::new(Terminology::new(layers)));
+    let check = |name: &str| {
+        let text = fs::read(folder.join(name)).unwrap();
+        let node = json::parse(&text).unwrap();
+        errors(&validator.validate(&node, &["http://example.org/document"], &Options::default()))
+    };
+    assert_eq!(check("Bundle-example17.json"), Vec::<String>::new());
+    let found = check("Bundle-example17-ng-obs-1.json");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("Bundle.entry[") && found[0].contains("].resource.status: "), "{found:?}");
+}
+
 #[test]
 fn agrees_with_hl7() {
-    let Some(folder) = suite() else {
-        println!("skipped: no shared suites/validator");
-        return;
-    };
+    let Some(folder) = shared("suites/validator") else { return };
     let text = fs::read(folder.join("cases.json")).unwrap();
     let cases = json::parse(&text).unwrap();
     let wanted = std::env::var("CASE").ok();
