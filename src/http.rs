@@ -6,6 +6,7 @@ mod bundles;
 mod capability;
 mod coding;
 mod context;
+mod explained;
 mod fhir;
 mod negotiation;
 mod notebook;

@@ -3,6 +3,7 @@
 //! May use: `r4`, `format`, `fhirpath`. Must not know: SQL (that is `store`), HTTP.
 
 pub mod custom;
+pub mod describe;
 pub mod extract;
 pub mod parse;
 pub mod position;

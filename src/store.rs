@@ -29,7 +29,10 @@ mod closure;
 mod code_system;
 pub mod connection;
 mod content;
+mod cursor;
+mod deadline;
 mod entity;
+mod explain;
 mod gather;
 mod history;
 mod holds;
@@ -62,9 +65,11 @@ pub use closure::{Closure, ClosureConcept, ClosureEntry};
 pub use code_system::{StoredCodeSystem, StoredCodeSystems};
 pub use connection::Database;
 pub use content::Content;
+pub use deadline::until;
 pub use entity::{ColumnKind, EntityColumn, EntityFound, EntityQuery, EntityTable};
+pub use explain::{ExplainedCondition, ExplainedStatement, Explanation};
 pub use gather::{Gathering, Wanted};
-pub use history::{Change, HistoryQuery, HistoryScope};
+pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
@@ -188,6 +193,9 @@ pub enum StoreError {
     /// No connection.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The time for it was over; nothing was changed.
+    #[error("the time was over")]
+    Timeout,
     /// A page position that this server did not give.
     #[error("the page position is not one this server gave")]
     Cursor,

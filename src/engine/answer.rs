@@ -68,6 +68,12 @@ impl Rejection {
         self
     }
 
+    /// 503 for what took longer than it may.
+    #[must_use]
+    pub fn too_slow() -> Self {
+        Self::new(503, IssueCode::Timeout, "the search took too long; narrow it by further parameters")
+    }
+
     /// The same refusal with its place in a bundle.
     #[must_use]
     pub fn at(mut self, place: &str) -> Self {
@@ -98,6 +104,7 @@ impl From<StoreError> for Rejection {
                     ..Self::new(503, IssueCode::Exception, "the database cannot be reached at the moment")
                 }
             }
+            StoreError::Timeout => Self::too_slow(),
             StoreError::Cursor => {
                 Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle")
             }

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::answer::{Answer, OperationAnswer, Rejection};
 use super::carry_out::Refusal;
 use super::entry::{Entry, Link, OperationLink, check_envelope, place};
+use super::history::Historied;
 use super::prepare::parse;
 use super::single::Searched;
 use super::{Engine, Preconditions};
@@ -38,6 +39,10 @@ pub enum EntryAnswer {
     Single(Answer),
     /// A search.
     Searched(Box<Searched>),
+    /// A history.
+    Historied(Box<Historied>),
+    /// The CapabilityStatement, which the floor above has.
+    Metadata,
     /// What an operation answers.
     Operated(OperationAnswer),
 }
@@ -199,12 +204,15 @@ impl Engine {
             Link::ConditionalDelete { type_name, criteria } => self.conditional_delete(&type_name, &criteria).await,
             Link::Read { type_name, id } => self.read(&type_name, &id, conditions).await,
             Link::Vread { type_name, id, version } => self.vread(&type_name, &id, &version, conditions).await,
-            Link::Search { type_name, pairs } => {
-                return self
-                    .search(&type_name, pairs, false)
-                    .await
-                    .map(|searched| EntryAnswer::Searched(Box::new(searched)));
+            Link::Search { place, pairs } => {
+                let searched = self.search(&place, pairs, false).await;
+                return searched.map(|searched| EntryAnswer::Searched(Box::new(searched)));
             }
+            Link::History { of, pairs } => {
+                let historied = self.history(of, pairs).await;
+                return historied.map(|historied| EntryAnswer::Historied(Box::new(historied)));
+            }
+            Link::Metadata => return Ok(EntryAnswer::Metadata),
             Link::Operation(operation) => {
                 let base = base.to_owned();
                 let work = move |engine: &Self| run(engine, operation, body, &base);

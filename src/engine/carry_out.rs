@@ -3,6 +3,7 @@
 use super::answer::{Answer, Payload, Rejection};
 use super::bundle::EntryAnswer;
 use super::entry::{Link, place};
+use super::history::historied;
 use super::plan::{Plan, Step};
 use super::single::{Searched, delete, only_match, put, read_answer};
 use crate::r4::outcome::{Issue, IssueCode};
@@ -99,16 +100,21 @@ fn carry_out_step(
             let version = transaction.current(number, &id)?;
             read_answer(&type_name, number, &id, version, &conditions)?
         }
-        Step::Read { link, .. } => {
-            return Err(Rejection::new(
-                501,
-                IssueCode::NotSupported,
-                format!(
-                    "reading a past version of a {} is not supported in a transaction; use a batch",
-                    link.type_name()
-                ),
-            ));
+        Step::Read { link: Link::Vread { type_name, id, version }, conditions } => {
+            let unknown =
+                || Rejection::new(404, IssueCode::NotFound, format!("{type_name}/{id} has no version {version:?}"));
+            let wanted: i64 = version.parse().map_err(|_| unknown())?;
+            let found = transaction.version(number, &id, wanted)?.ok_or_else(unknown)?;
+            read_answer(&type_name, number, &id, Some(found), &conditions)?
         }
+        Step::Read { link, .. } => {
+            return Err(Rejection::internal(format!("{link:?} is no read")));
+        }
+        Step::History { request } => {
+            let page = transaction.history(&request.query)?;
+            return Ok(EntryAnswer::Historied(Box::new(historied(*request, page)?)));
+        }
+        Step::Metadata => return Ok(EntryAnswer::Metadata),
         Step::Search { query } => {
             let page = transaction.search_page(&query, count, with_total)?;
             return Ok(EntryAnswer::Searched(Box::new(Searched { query: *query, page, count })));

@@ -1,7 +1,7 @@
 //! One entry of a batch or transaction: what it asks for.
 
 use super::prepare::{check_id, decode_pairs, type_number};
-use super::{Preconditions, Rejection};
+use super::{HistoryOf, Preconditions, Rejection, SearchPlace};
 use crate::format::json::Node;
 use crate::r4::datetime;
 use crate::r4::outcome::IssueCode;
@@ -20,7 +20,9 @@ pub enum Link {
     ConditionalDelete { type_name: String, criteria: String },
     Read { type_name: String, id: String },
     Vread { type_name: String, id: String, version: String },
-    Search { type_name: String, pairs: Vec<(String, String)> },
+    Search { place: SearchPlace, pairs: Vec<(String, String)> },
+    History { of: HistoryOf, pairs: Vec<(String, String)> },
+    Metadata,
     Operation(OperationLink),
 }
 
@@ -62,7 +64,7 @@ impl Link {
                 pairs: pairs.collect(),
             }));
         }
-        if let Some(first) = parts.first() {
+        if let Some(first) = parts.first().filter(|first| !matches!(**first, "metadata" | "_history" | "_search")) {
             type_number(first).map_err(|rejection| Rejection { status: 400, ..rejection })?;
         }
         if let Some(id) = parts.get(1).filter(|part| !part.starts_with('_')) {
@@ -73,11 +75,29 @@ impl Link {
         let cuts = decode_pairs(query.unwrap_or_default())
             .iter()
             .any(|(name, _)| !matches!(name.as_str(), "_format" | "_pretty"));
+        let pairs = || decode_pairs(query.unwrap_or_default());
+        let search = |place: SearchPlace| Ok(Self::Search { place, pairs: pairs() });
+        let history = |of: HistoryOf| Ok(Self::History { of, pairs: pairs() });
+        let is_member = |name: &str| name == "*" || type_number(name).is_ok();
+        let compartment = |owner: &str, id: &str, member: &str| SearchPlace::Compartment {
+            owner_type: owner.to_owned(),
+            owner_id: id.to_owned(),
+            member_type: member.to_owned(),
+        };
         match (method, parts.as_slice(), query) {
-            ("POST", [type_name], None) => Ok(Self::Create { type_name: own(type_name) }),
-            ("POST", [type_name, "_search"], query) => {
-                Ok(Self::Search { type_name: own(type_name), pairs: decode_pairs(query.unwrap_or_default()) })
+            ("GET" | "HEAD", ["metadata"], _) if !cuts => Ok(Self::Metadata),
+            ("GET" | "HEAD", ["_history"], _) => history(None),
+            ("GET" | "HEAD", [type_name, "_history"], _) => history(Some((own(type_name), None))),
+            ("GET" | "HEAD", [type_name, id, "_history"], _) => history(Some((own(type_name), Some(own(id))))),
+            ("GET" | "HEAD", [], Some(_)) | ("POST", ["_search"], _) => search(SearchPlace::Everywhere),
+            ("GET" | "HEAD", [owner, id, member], _) | ("POST", [owner, id, member, "_search"], _)
+                if is_member(member) =>
+            {
+                search(compartment(owner, id, member))
             }
+            (_, ["metadata" | "_history" | "_search", ..], _) => Err(not_here()),
+            ("POST", [type_name], None) => Ok(Self::Create { type_name: own(type_name) }),
+            ("POST", [type_name, "_search"], _) => search(SearchPlace::Type(own(type_name))),
             ("PUT", [type_name, id], None) => Ok(Self::Update { type_name: own(type_name), id: own(id) }),
             ("PUT", [type_name], Some(criteria)) => {
                 Ok(Self::ConditionalUpdate { type_name: own(type_name), criteria: criteria.to_owned() })
@@ -96,9 +116,7 @@ impl Link {
             ("GET" | "HEAD", [type_name, id, "_history", version], _) if !cuts => {
                 Ok(Self::Vread { type_name: own(type_name), id: own(id), version: own(version) })
             }
-            ("GET" | "HEAD", [type_name], query) => {
-                Ok(Self::Search { type_name: own(type_name), pairs: decode_pairs(query.unwrap_or_default()) })
-            }
+            ("GET" | "HEAD", [type_name], _) => search(SearchPlace::Type(own(type_name))),
             ("GET" | "HEAD", ..) => Err(not_here()),
             ("POST" | "PUT" | "PATCH" | "DELETE", ..) => Err(Rejection::invalid(format!(
                 "{method} cannot go to {url:?}: POST goes to a type (Patient), PUT, PATCH and DELETE to Patient/id or Patient?criteria"
@@ -123,8 +141,10 @@ impl Link {
             | Self::Delete { type_name, .. }
             | Self::ConditionalDelete { type_name, .. }
             | Self::Read { type_name, .. }
-            | Self::Vread { type_name, .. }
-            | Self::Search { type_name, .. } => type_name,
+            | Self::Vread { type_name, .. } => type_name,
+            Self::Search { place, .. } => place.type_name(),
+            Self::History { of, .. } => of.as_ref().map_or("", |(type_name, _)| type_name),
+            Self::Metadata => "",
             Self::Operation(operation) => operation.path.first().map_or("", String::as_str),
         }
     }
@@ -151,7 +171,12 @@ impl Link {
             | Self::ConditionalUpdate { .. }
             | Self::Patch { .. }
             | Self::ConditionalPatch { .. } => 2,
-            Self::Read { .. } | Self::Vread { .. } | Self::Search { .. } | Self::Operation(_) => 3,
+            Self::Read { .. }
+            | Self::Vread { .. }
+            | Self::Search { .. }
+            | Self::History { .. }
+            | Self::Metadata
+            | Self::Operation(_) => 3,
         }
     }
 }
@@ -196,6 +221,38 @@ pub(super) fn check_envelope(index: usize, mut entry: Node<'_>) -> Result<Node<'
     Ok(entry)
 }
 
+/// The parameters that come with a POST …/_search: a Parameters resource, or a form in a Binary.
+fn search_form(form: &Node<'_>) -> Result<Vec<(String, String)>, Rejection> {
+    let wrong = || {
+        Rejection::invalid(
+            "POST …/_search takes its parameters in the URL, as Parameters (name and valueString), or as a Binary of \
+             application/x-www-form-urlencoded",
+        )
+    };
+    match form.text("resourceType") {
+        Some("Parameters") => form
+            .list("parameter")
+            .iter()
+            .map(|parameter| {
+                let mut values = parameter.members().iter().filter(|(name, _)| name.starts_with("value"));
+                let value = match (values.next(), values.next()) {
+                    (Some((_, Node::String(text) | Node::Number(text))), None) => text.to_string(),
+                    (Some((_, Node::Bool(value))), None) => value.to_string(),
+                    _ => return Err(wrong()),
+                };
+                Ok((parameter.text("name").ok_or_else(wrong)?.to_owned(), value))
+            })
+            .collect(),
+        Some("Binary") if form.text("contentType") == Some("application/x-www-form-urlencoded") => {
+            use base64::Engine as _;
+            let data = form.text("data").unwrap_or_default();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| wrong())?;
+            Ok(decode_pairs(std::str::from_utf8(&bytes).map_err(|_| wrong())?))
+        }
+        _ => Err(wrong()),
+    }
+}
+
 impl<'a> Entry<'a> {
     pub(super) fn read(index: usize, mut entry: Node<'a>, base: &str) -> Result<Self, Rejection> {
         let request = entry.remove("request").unwrap_or(Node::Null);
@@ -208,8 +265,14 @@ impl<'a> Entry<'a> {
                 )
             })
         };
-        let link = Link::parse(required("method")?, required("url")?, base)?;
-        let resource = entry.remove("resource");
+        let mut link = Link::parse(required("method")?, required("url")?, base)?;
+        let mut resource = entry.remove("resource");
+        // The form of a POST …/_search, which HTTP has as its body.
+        if let (Link::Search { pairs, .. }, Some("POST")) = (&mut link, request.text("method"))
+            && let Some(form) = resource.take()
+        {
+            pairs.extend(search_form(&form)?);
+        }
         match (&resource, link.has_resource()) {
             (None, true) => {
                 return Err(Rejection::new(

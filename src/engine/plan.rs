@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::answer::Rejection;
 use super::bundle::take_entries;
 use super::entry::{Entry, Link, place};
+use super::history::HistoryRequest;
 use super::patch::{Patch, live, no_match, parse_stored};
 use super::prepare::type_number;
 use super::rewrite::{Links, conditional_references, rewrite};
@@ -12,7 +13,6 @@ use super::single::{new_id, same_id, several};
 use super::{Engine, Preconditions};
 use crate::format::json::Node;
 use crate::r4::outcome::IssueCode;
-use crate::search::parse::parse_query;
 use crate::search::query::Query;
 use crate::store::{Method, Prepared, Version};
 use crate::validation::structure::check_resource;
@@ -48,6 +48,10 @@ pub(super) enum Step {
     Search {
         query: Box<Query>,
     },
+    History {
+        request: Box<HistoryRequest>,
+    },
+    Metadata,
 }
 
 /// A transaction ready for the writer.
@@ -105,7 +109,7 @@ impl Engine {
             let step = self.step(entry, identity, &links, &mut patched);
             let (step, shape) = step.map_err(|rejection| rejection.at(&place(index)))?;
             default_shape.push(shape);
-            steps.push((rank, type_number(&step_type(&step))?, step));
+            steps.push((rank, number_of(&step_type(&step))?, step));
         }
         Ok(Plan { steps, expectations, patched, require_if_match: self.settings.require_if_match, default_shape })
     }
@@ -118,7 +122,7 @@ impl Engine {
         patched: &mut Vec<(u8, String, i64)>,
     ) -> Result<(Step, (u32, bool)), Rejection> {
         let type_name = entry.link.type_name().to_owned();
-        let number = type_number(&type_name)?;
+        let number = number_of(&type_name)?;
         let none = (0, false);
         if let (true, Some(patch), Some(id)) = (entry.link.is_patch(), &entry.resource, &identity.id) {
             let patch = Patch::of_resource(patch, &type_name)?;
@@ -150,8 +154,19 @@ impl Engine {
             Link::Delete { .. } | Link::ConditionalDelete { .. } => {
                 (Step::Delete { type_name, id: identity.id, conditions: entry.conditions }, none)
             }
-            Link::Search { pairs, .. } => {
-                let query = parse_query(number, &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+            Link::History { of, pairs } => {
+                (Step::History { request: Box::new(self.history_request(of, &pairs)?) }, none)
+            }
+            Link::Metadata => (Step::Metadata, none),
+            Link::Search { place, pairs } => {
+                let query = self.search_query(&place, &pairs, false)?;
+                if query.explain {
+                    return Err(Rejection::new(
+                        501,
+                        IssueCode::NotSupported,
+                        "_explain is not supported in a transaction",
+                    ));
+                }
                 let shape = self.page_shape(&query);
                 (Step::Search { query: Box::new(query) }, shape)
             }
@@ -183,12 +198,18 @@ impl Engine {
     }
 }
 
+/// The number of a type; 0 for what is about several.
+fn number_of(type_name: &str) -> Result<u8, Rejection> {
+    if type_name.is_empty() { Ok(0) } else { type_number(type_name) }
+}
+
 fn step_type(step: &Step) -> String {
     match step {
         Step::Exists { type_name, .. } | Step::Delete { type_name, .. } => type_name.clone(),
         Step::Write { prepared, .. } => type_of(prepared.type_number),
         Step::Read { link, .. } => link.type_name().to_owned(),
         Step::Search { query } => type_of(query.type_number),
+        Step::History { .. } | Step::Metadata => String::new(),
     }
 }
 
@@ -239,7 +260,7 @@ impl Planner<'_> {
                 ),
             ));
         }
-        let number = type_number(entry.link.type_name())?;
+        let number = number_of(entry.link.type_name())?;
         let of = |id: String| Identity { number, id: Some(id), writes: true, ..Identity::default() };
         let own_id = entry.resource.as_ref().and_then(|resource| resource.text("id")).map(str::to_owned);
         Ok(match &entry.link {
@@ -298,9 +319,12 @@ impl Planner<'_> {
             Link::ConditionalDelete { criteria, .. } => {
                 Identity { number, id: self.look_up(number, criteria)?, writes: true, ..Identity::default() }
             }
-            Link::Read { .. } | Link::Vread { .. } | Link::Search { .. } | Link::Operation(_) => {
-                Identity { number, ..Identity::default() }
-            }
+            Link::Read { .. }
+            | Link::Vread { .. }
+            | Link::Search { .. }
+            | Link::History { .. }
+            | Link::Metadata
+            | Link::Operation(_) => Identity { number, ..Identity::default() },
         })
     }
 

@@ -1,5 +1,7 @@
 //! Interactions on one resource (FHIR R4 http.html#read to #delete) and searches.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -11,10 +13,46 @@ use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::search::parse::{compartment, parse_query, parse_query_across};
 use crate::search::query::{Query, Summary, Total};
-use crate::store::{Change, HistoryQuery, Method, Prepared, SearchPage, Version, WriteTransaction, Written};
+use crate::store::{Method, Prepared, SearchPage, Version, WriteTransaction, Written};
 
 /// Bodies up to this size are parsed on the async worker; larger ones elsewhere.
 const SMALL_BODY: usize = 32 << 10;
+
+/// Where a search looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchPlace {
+    /// `[base]?…`
+    Everywhere,
+    /// `[base]/Patient?…`
+    Type(String),
+    /// `[base]/Patient/x/Observation?…`
+    Compartment {
+        /// Type of the owner.
+        owner_type: String,
+        /// Its id.
+        owner_id: String,
+        /// What is looked for: a type, or `*`.
+        member_type: String,
+    },
+}
+
+impl SearchPlace {
+    /// The type that is looked for; empty for several.
+    #[must_use]
+    pub fn type_name(&self) -> &str {
+        match self {
+            Self::Everywhere => "",
+            Self::Type(name) => name,
+            Self::Compartment { member_type, .. } => {
+                if member_type == "*" {
+                    ""
+                } else {
+                    member_type
+                }
+            }
+        }
+    }
+}
 
 /// A search with its query.
 #[derive(Debug)]
@@ -195,76 +233,78 @@ impl Engine {
             .await
     }
 
-    /// A page of history with the number of versions over all pages.
-    ///
-    /// # Errors
-    /// 404 when the resource of an instance history is not known.
-    pub async fn history(&self, query: HistoryQuery) -> Result<(Vec<Change>, i64), Rejection> {
-        self.blocking(move |engine| Ok(engine.store.history(&query)?)).await
-    }
-
-    /// A page of a search on one type.
-    ///
-    /// # Errors
-    /// 400 for what cannot be searched.
-    pub async fn search(
-        &self,
-        type_name: &str,
-        pairs: Vec<(String, String)>,
-        lenient: bool,
-    ) -> Result<Searched, Rejection> {
-        let number = type_number(type_name)?;
-        self.run(move |engine| parse_query(number, &pairs, &engine.parse_options(lenient))).await
-    }
-
-    /// A page of a search on several types: all, or those of `_type`.
-    ///
-    /// # Errors
-    /// 400 for what cannot be searched.
-    pub async fn search_across(&self, pairs: Vec<(String, String)>, lenient: bool) -> Result<Searched, Rejection> {
-        self.run(move |engine| parse_query_across(&pairs, &engine.parse_options(lenient))).await
-    }
-
-    /// A page of a search in the compartment of `owner_type/owner_id`, on one type or (`*`) on all.
+    /// A page of a search.
     ///
     /// # Errors
     /// 404 when there is no such compartment or the type is not in it, 400 for what cannot be searched.
-    pub async fn search_compartment(
+    pub async fn search(
         &self,
-        (owner_type, owner_id): (&str, &str),
-        member_type: &str,
+        place: &SearchPlace,
         pairs: Vec<(String, String)>,
         lenient: bool,
     ) -> Result<Searched, Rejection> {
-        let owner = type_number(owner_type)?;
-        let number = if member_type == "*" { 0 } else { type_number(member_type)? };
-        let membership = compartment(owner, owner_id, number)
-            .map_err(|issue| Rejection { issues: vec![issue], ..Rejection::not_found(owner_type, owner_id) })?;
-        self.run(move |engine| {
-            let options = engine.parse_options(lenient);
+        let place = place.clone();
+        self.run(move |engine| engine.search_query(&place, &pairs, lenient)).await
+    }
+
+    /// What a search asks for.
+    pub(super) fn search_query(
+        &self,
+        place: &SearchPlace,
+        pairs: &[(String, String)],
+        lenient: bool,
+    ) -> Result<Query, Rejection> {
+        let options = self.parse_options(lenient);
+        let parsed = |number: u8| {
             let query =
-                if number == 0 { parse_query_across(&pairs, &options) } else { parse_query(number, &pairs, &options) };
-            let mut query = query?;
-            query.conditions.push(membership);
-            Ok(query)
-        })
-        .await
+                if number == 0 { parse_query_across(pairs, &options) } else { parse_query(number, pairs, &options) };
+            query.map_err(Rejection::bad_request)
+        };
+        match place {
+            SearchPlace::Everywhere => parsed(0),
+            SearchPlace::Type(name) => parsed(type_number(name)?),
+            SearchPlace::Compartment { owner_type, owner_id, member_type } => {
+                let owner = type_number(owner_type)?;
+                let number = if member_type == "*" { 0 } else { type_number(member_type)? };
+                let membership = compartment(owner, owner_id, number)
+                    .map_err(|issue| Rejection { issues: vec![issue], ..Rejection::not_found(owner_type, owner_id) })?;
+                let mut query = parsed(number)?;
+                query.conditions.push(membership);
+                Ok(query)
+            }
+        }
     }
 
     /// Reading a query may ask terminology, which may ask the database: it blocks as well.
     async fn run(
         &self,
-        read: impl FnOnce(&Self) -> Result<Query, Vec<Issue>> + Send + 'static,
+        read: impl FnOnce(&Self) -> Result<Query, Rejection> + Send + 'static,
     ) -> Result<Searched, Rejection> {
+        let deadline = self.deadline();
         let work = self.blocking(move |engine| {
-            let query = read(engine).map_err(Rejection::bad_request)?;
+            let query = read(engine)?;
             let (count, with_total) = engine.page_shape(&query);
-            let page = engine.store.search(&query, count, with_total)?;
+            let page = crate::store::until(deadline, || {
+                if query.explain {
+                    let explained = Some(engine.store.explain(&query, count, with_total)?);
+                    return Ok(SearchPage { explained, ..SearchPage::default() });
+                }
+                engine.store.search(&query, count, with_total)
+            })?;
             Ok(Searched { query, page, count })
         });
-        tokio::time::timeout(self.settings.search_timeout, work).await.unwrap_or_else(|_| {
-            Err(Rejection::new(503, IssueCode::Timeout, "the search took too long; narrow it by further parameters"))
-        })
+        self.in_time(work).await
+    }
+
+    /// When a search that begins now must be over.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.search_timeout
+    }
+
+    /// The database keeps the deadline; this is for work that waits for its turn.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+        let limit = self.settings.search_timeout + Duration::from_secs(2);
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(Rejection::too_slow()))
     }
 
     /// Page size and whether the total is counted.

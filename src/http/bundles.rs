@@ -5,14 +5,14 @@ use uuid::Uuid;
 
 use super::context::{Context, Return};
 use crate::engine::{
-    Answer, BundleAnswer, EntryAnswer, OperationAnswer, Payload, Rejection, Searched, is_whole, subset,
+    Answer, BundleAnswer, EntryAnswer, Historied, OperationAnswer, Payload, Rejection, Searched, is_whole, subset,
 };
 use crate::format::json::{self, Node, write_string};
 use crate::r4::datetime::format_instant;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
 use crate::search::query::{Condition, Query};
-use crate::store::{Change, Found};
+use crate::store::Found;
 
 /// Writes `{"resourceType":"Bundle",…` up to the entries.
 fn begin(out: &mut Vec<u8>, kind: &str, total: Option<i64>, links: &[(&str, String)]) {
@@ -115,6 +115,9 @@ pub(super) fn searchset(base: &str, searched: &Searched) -> Bytes {
 /// A searchset whose links lead to a path of their own.
 pub(super) fn searchset_at(base: &str, path: &str, searched: &Searched) -> Bytes {
     let Searched { query, page, .. } = searched;
+    if let Some(explanation) = &page.explained {
+        return super::explained::parameters(explanation).to_bytes().into();
+    }
     let with_cursor = |cursor: Option<&String>| {
         let mut pairs = query.used.clone();
         if let Some(cursor) = cursor {
@@ -126,8 +129,10 @@ pub(super) fn searchset_at(base: &str, path: &str, searched: &Searched) -> Bytes
     if query.cursor.is_some() {
         links.push(("first", with_cursor(None)));
     }
-    if let Some(next) = &page.next {
-        links.push(("next", with_cursor(Some(next))));
+    for (relation, position) in [("previous", &page.previous), ("next", &page.next)] {
+        if let Some(position) = position {
+            links.push((relation, with_cursor(Some(position))));
+        }
     }
     let size: usize = page.matches.iter().chain(&page.included).map(|found| found.version.body.len() + 200).sum();
     let mut out = Vec::with_capacity(size + 1024);
@@ -192,18 +197,23 @@ fn write_found(out: &mut Vec<u8>, found: &Found, searched: &Searched, mode: &str
     }
 }
 
-/// A history. `position` of the last entry starts the next page.
-pub(super) fn history(context: &Context, path: &str, changes: &[Change], total: i64, next: Option<i64>) -> Bytes {
-    let base = &context.base;
-    let mut links = vec![("self", url(base, path, &context.pairs))];
-    if let Some(next) = next {
-        let mut pairs: Vec<(String, String)> =
-            context.pairs.iter().filter(|(name, _)| name != "_cursor").cloned().collect();
-        pairs.push(("_cursor".to_owned(), next.to_string()));
-        links.push(("next", url(base, path, &pairs)));
+/// A history.
+pub(super) fn history(base: &str, historied: &Historied) -> Bytes {
+    let Historied { path, used, cursor, changes, total, next } = historied;
+    let with_cursor = |cursor: Option<&String>| {
+        let mut pairs = used.clone();
+        pairs.extend(cursor.map(|cursor| ("_cursor".to_owned(), cursor.clone())));
+        url(base, path, &pairs)
+    };
+    let mut links = vec![("self", with_cursor(cursor.as_ref()))];
+    if cursor.is_some() {
+        links.push(("first", with_cursor(None)));
+    }
+    if next.is_some() {
+        links.push(("next", with_cursor(next.as_ref())));
     }
     let mut out = Vec::new();
-    begin(&mut out, "history", Some(total), &links);
+    begin(&mut out, "history", Some(*total), &links);
     let mut entries = Entries::new(&mut out);
     for change in changes {
         let out = entries.next();
@@ -233,7 +243,8 @@ fn status_line(status: u16) -> String {
 }
 
 /// A batch-response or transaction-response.
-pub(super) fn response(context: &Context, answer: &BundleAnswer) -> Bytes {
+/// `metadata` gives the CapabilityStatement.
+pub(super) fn response(context: &Context, answer: &BundleAnswer, metadata: &dyn Fn() -> Vec<u8>) -> Bytes {
     let mut out = Vec::new();
     begin(&mut out, if answer.is_transaction { "transaction-response" } else { "batch-response" }, None, &[]);
     let mut entries = Entries::new(&mut out);
@@ -242,6 +253,8 @@ pub(super) fn response(context: &Context, answer: &BundleAnswer) -> Bytes {
         match entry {
             Ok(EntryAnswer::Single(answer)) => single(out, context, answer),
             Ok(EntryAnswer::Searched(searched)) => resource(out, &searchset(&context.base, searched)),
+            Ok(EntryAnswer::Historied(historied)) => resource(out, &history(&context.base, historied)),
+            Ok(EntryAnswer::Metadata) => resource(out, &metadata()),
             Ok(EntryAnswer::Operated(OperationAnswer::Stored(answer))) => single(out, context, answer),
             Ok(EntryAnswer::Operated(OperationAnswer::Searched(searched, path))) => {
                 resource(out, &searchset_at(&context.base, path, searched));

@@ -8,6 +8,7 @@ use crate::operations::{Described, Level, operations};
 use crate::r4::definitions;
 use crate::r4::parameters::{Compartment, ParameterKind};
 use crate::search::registry::{Parameter, Registry};
+use crate::search::text::FullText;
 
 /// What resources are represented as; NDJSON in answers only.
 const FORMATS: [&str; 6] =
@@ -17,20 +18,21 @@ const FORMATS: [&str; 6] =
 const BASE: &str = "{base}";
 
 /// The statement as it was last made: by which parameters, and what stands before and after the base URL.
-type Made = (Arc<Registry>, Arc<(Vec<u8>, Vec<u8>)>);
+type Made = (Arc<Registry>, FullText, Arc<(Vec<u8>, Vec<u8>)>);
 
 /// The CapabilityStatement of a server at `base`. Prepared once for a registry, then copied.
 #[must_use]
-pub fn capability_statement(base: &str, registry: &Arc<Registry>) -> Vec<u8> {
+pub fn capability_statement(base: &str, registry: &Arc<Registry>, full_text: FullText) -> Vec<u8> {
     static MADE: Mutex<Option<Made>> = Mutex::new(None);
     let known = MADE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let parts = match known {
-        Some((by, parts)) if Arc::ptr_eq(&by, registry) => parts,
+        Some((by, text, parts)) if Arc::ptr_eq(&by, registry) && text == full_text => parts,
         _ => {
-            let whole = String::from_utf8(build(registry).to_bytes()).unwrap_or_default();
+            let whole = String::from_utf8(build(registry, full_text).to_bytes()).unwrap_or_default();
             let (before, after) = whole.split_once(BASE).unwrap_or((whole.as_str(), ""));
             let parts = Arc::new((before.as_bytes().to_vec(), after.as_bytes().to_vec()));
-            *MADE.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(registry), Arc::clone(&parts)));
+            *MADE.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((Arc::clone(registry), full_text, Arc::clone(&parts)));
             parts
         }
     };
@@ -61,13 +63,13 @@ fn parameter(name: &str, kind: &'static str, url: Option<&str>, documentation: O
     Node::object(members)
 }
 
-fn build(registry: &Registry) -> Node<'static> {
+fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
     let all = definitions();
     let mut resources = Vec::new();
     for id in all.resources() {
         let name = all.get(*id).name.clone();
         if let Some(number) = all.resource_number(&name) {
-            resources.push(resource(&name, number, registry));
+            resources.push(resource(&name, number, registry, full_text));
         }
     }
     let mut rest = vec![
@@ -119,7 +121,7 @@ fn operations_at(is_there: impl Fn(&Described) -> bool) -> Vec<Node<'static>> {
     there.map(node).collect()
 }
 
-fn resource(name: &str, number: u8, registry: &Registry) -> Node<'static> {
+fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) -> Node<'static> {
     let own = registry.of(number).iter().map(Arc::as_ref);
     let own: Vec<&Parameter> = own.filter(|parameter| !parameter.is_derived).collect();
     let mut parameters = vec![
@@ -130,13 +132,13 @@ fn resource(name: &str, number: u8, registry: &Registry) -> Node<'static> {
             "_text",
             "string",
             Some("http://hl7.org/fhir/SearchParameter/DomainResource-text"),
-            Some("words of the narrative, \"phrases\", AND, OR, NOT; unless full_text = off"),
+            Some("words of the narrative, \"phrases\", AND, OR, NOT"),
         ),
         parameter(
             "_content",
             "string",
             Some("http://hl7.org/fhir/SearchParameter/Resource-content"),
-            Some("the same for all text; with full_text = all"),
+            Some("the same for all text"),
         ),
         parameter("_filter", "special", None, Some("search_filter.html")),
         parameter(
@@ -146,6 +148,11 @@ fn resource(name: &str, number: u8, registry: &Registry) -> Node<'static> {
             Some("_has:Type:reference:parameter; chains are followed too, to eight references"),
         ),
     ];
+    parameters.retain(|parameter| match parameter.text("name") {
+        Some("_text") => full_text != FullText::Off,
+        Some("_content") => full_text == FullText::All,
+        _ => true,
+    });
     parameters.extend(own.iter().map(|found| parameter(&found.code, found.kind.code(), Some(&found.url), None)));
     let includes =
         own.iter().filter(|found| found.kind == ParameterKind::Reference).map(|found| format!("{name}:{}", found.code));
@@ -212,7 +219,7 @@ mod tests {
 
     #[test]
     fn is_a_valid_capability_statement() {
-        let bytes = capability_statement("http://x/fhir", crate::search::registry::registry());
+        let bytes = capability_statement("http://x/fhir", crate::search::registry::registry(), FullText::All);
         let statement = parse(&bytes).unwrap();
         assert_eq!(check_resource(&statement, Some("CapabilityStatement")).map(|_| ()), Ok(()));
         assert_eq!(statement.path(&["implementation", "url"]).and_then(Node::as_str), Some("http://x/fhir"));

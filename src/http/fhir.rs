@@ -10,14 +10,13 @@ use super::context::{Context, body, check_content_type, patch_format, preconditi
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::terminology_capability::terminology_capabilities;
 use super::{Shared, bundles, capability, operation};
-use crate::engine::{Answer, Engine, Payload as Content, Rejection, is_whole, subset};
+use crate::engine::{Answer, Engine, HistoryOf, Payload as Content, Rejection, SearchPlace, is_whole, subset};
 use crate::format::json;
 use crate::operations::{NoTarget, Target, run_entry};
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
-use crate::r4::{datetime, reference};
+use crate::r4::reference;
 use crate::search::query::Summary;
-use crate::store::{HistoryQuery, HistoryScope};
 
 /// Any path outside the APIs.
 pub(super) async fn nowhere(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
@@ -83,17 +82,17 @@ async fn dispatch(
     match (method, parts.as_slice()) {
         ("GET", ["metadata"]) => capability_statement(shared, context).await,
         ("POST", []) => interaction.bundle().await,
-        ("GET", []) => interaction.search(&Place::Everywhere, context.pairs.clone()).await,
-        ("POST", ["_search"]) => interaction.search_by_post(&Place::Everywhere).await,
-        ("GET", ["_history"]) => interaction.history(HistoryScope::System, "_history".to_owned()).await,
+        ("GET", []) => interaction.search(&SearchPlace::Everywhere, context.pairs.clone()).await,
+        ("POST", ["_search"]) => interaction.search_by_post(&SearchPlace::Everywhere).await,
+        ("GET", ["_history"]) => interaction.history(None).await,
         (_, ["metadata" | "_history"]) => Ok(not_allowed(context, method, "GET, HEAD")),
         (_, ["_search"]) => Ok(not_allowed(context, method, "POST")),
         (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST")),
         (_, [type_name, rest @ ..]) => {
-            let Some(number) = definitions().resource_number(type_name) else {
+            if definitions().resource_number(type_name).is_none() {
                 return Err(Rejection::new(404, IssueCode::NotSupported, unknown_type(type_name)));
-            };
-            interaction.on_type(method, type_name, number, rest).await
+            }
+            interaction.on_type(method, type_name, rest).await
         }
     }
 }
@@ -113,6 +112,12 @@ fn unknown_type(name: &str) -> String {
         Some(near) => format!("{name:?} is not a resource type of FHIR R4 (4.0.1); did you mean {near}?"),
         None => format!("{name:?} is not a resource type of FHIR R4 (4.0.1); [base]/metadata lists what is here"),
     }
+}
+
+/// What this server states about itself.
+fn stated(shared: &Shared, context: &Context) -> Vec<u8> {
+    let store = shared.engine.store();
+    capability::capability_statement(&context.base, &store.registry(), store.options().full_text)
 }
 
 async fn capability_statement(shared: &Shared, context: &Context) -> Result<HttpResponse, Rejection> {
@@ -136,17 +141,15 @@ async fn capability_statement(shared: &Shared, context: &Context) -> Result<Http
         let work = move |engine: &Engine| Ok(terminology_capabilities(engine.terminology(), &base));
         return Ok(resource(context, 200, shared.engine.blocking(work).await?));
     }
-    Ok(resource(context, 200, capability::capability_statement(&context.base, &shared.engine.store().registry())))
+    Ok(resource(context, 200, stated(shared, context)))
 }
 
-/// Where a search looks.
-enum Place<'a> {
-    /// `[base]?…`
-    Everywhere,
-    /// `[base]/Patient?…`
-    Type(&'a str),
-    /// `[base]/Patient/x/Observation?…`: owner's type and id, type (or `*`) of what is looked for.
-    Compartment(&'a str, &'a str, &'a str),
+fn compartment(owner_type: &str, owner_id: &str, member_type: &str) -> SearchPlace {
+    SearchPlace::Compartment {
+        owner_type: owner_type.to_owned(),
+        owner_id: owner_id.to_owned(),
+        member_type: member_type.to_owned(),
+    }
 }
 
 struct Interaction<'a> {
@@ -157,17 +160,11 @@ struct Interaction<'a> {
 }
 
 impl Interaction<'_> {
-    async fn on_type(
-        self,
-        method: &str,
-        type_name: &str,
-        number: u8,
-        rest: &[&str],
-    ) -> Result<HttpResponse, Rejection> {
+    async fn on_type(self, method: &str, type_name: &str, rest: &[&str]) -> Result<HttpResponse, Rejection> {
         let context = self.context;
         match (method, rest) {
-            ("GET", []) => self.search(&Place::Type(type_name), context.pairs.clone()).await,
-            ("POST", ["_search"]) => self.search_by_post(&Place::Type(type_name)).await,
+            ("GET", []) => self.search(&SearchPlace::Type(type_name.to_owned()), context.pairs.clone()).await,
+            ("POST", ["_search"]) => self.search_by_post(&SearchPlace::Type(type_name.to_owned())).await,
             ("POST", []) => self.create(type_name).await,
             ("PUT", []) => self.conditional_update(type_name).await,
             ("DELETE", []) => {
@@ -176,7 +173,7 @@ impl Interaction<'_> {
             }
             ("PATCH", []) => self.patch(type_name, None).await,
             (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, PATCH, DELETE")),
-            ("GET", ["_history"]) => self.history(HistoryScope::Type(number), format!("{type_name}/_history")).await,
+            ("GET", ["_history"]) => self.history(Some((type_name.to_owned(), None))).await,
             (_, ["_history" | "_search"]) => {
                 Ok(not_allowed(context, method, if rest == ["_history"] { "GET, HEAD" } else { "POST" }))
             }
@@ -193,20 +190,17 @@ impl Interaction<'_> {
                 Ok(answer(context, deleted, true))
             }
             (_, [_]) => Ok(not_allowed(context, method, "GET, HEAD, PUT, PATCH, DELETE")),
-            ("GET", [id, "_history"]) => {
-                let scope = HistoryScope::Instance(number, (*id).to_owned());
-                self.history(scope, format!("{type_name}/{id}/_history")).await
-            }
+            ("GET", [id, "_history"]) => self.history(Some((type_name.to_owned(), Some((*id).to_owned())))).await,
             ("GET", [id, "_history", version]) => {
                 let found = self.shared.engine.vread(type_name, id, version, preconditions(self.request)).await?;
                 self.read_answer(found)
             }
             (_, [_, "_history"] | [_, "_history", _]) => Ok(not_allowed(context, method, "GET, HEAD")),
             ("GET", [id, other]) if is_member(other) => {
-                self.search(&Place::Compartment(type_name, id, other), context.pairs.clone()).await
+                self.search(&compartment(type_name, id, other), context.pairs.clone()).await
             }
             ("POST", [id, other, "_search"]) if is_member(other) => {
-                self.search_by_post(&Place::Compartment(type_name, id, other)).await
+                self.search_by_post(&compartment(type_name, id, other)).await
             }
             (_, [_, other]) if is_member(other) => Ok(not_allowed(context, method, "GET, HEAD")),
             _ => Err(Rejection::new(404, IssueCode::NotFound, format!("{} is nothing here", self.request.path()))),
@@ -279,20 +273,17 @@ impl Interaction<'_> {
         Ok(answer(self.context, found, false))
     }
 
-    async fn search(&self, place: &Place<'_>, pairs: Vec<(String, String)>) -> Result<HttpResponse, Rejection> {
-        let (engine, lenient) = (&self.shared.engine, self.context.lenient);
-        let searched = match place {
-            Place::Everywhere => engine.search_across(pairs, lenient).await,
-            Place::Type(type_name) => engine.search(type_name, pairs, lenient).await,
-            Place::Compartment(owner, id, member) => {
-                engine.search_compartment((owner, id), member, pairs, lenient).await
-            }
-        }?;
+    async fn search(&self, place: &SearchPlace, pairs: Vec<(String, String)>) -> Result<HttpResponse, Rejection> {
+        let mut pairs = pairs;
+        if self.request.headers().get("x-explain").is_some_and(|value| value == "true") {
+            pairs.push(("_explain".to_owned(), "true".to_owned()));
+        }
+        let searched = self.shared.engine.search(place, pairs, self.context.lenient).await?;
         Ok(resource(self.context, 200, bundles::searchset(&self.context.base, &searched)))
     }
 
     /// FHIR R4 search.html: parameters of URL and body count together.
-    async fn search_by_post(self, place: &Place<'_>) -> Result<HttpResponse, Rejection> {
+    async fn search_by_post(self, place: &SearchPlace) -> Result<HttpResponse, Rejection> {
         let content_type =
             self.request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -316,27 +307,12 @@ impl Interaction<'_> {
     async fn bundle(mut self) -> Result<HttpResponse, Rejection> {
         let body = self.body().await?;
         let done = self.shared.engine.bundle(body, &self.context.base, run_entry).await?;
-        Ok(resource(self.context, 200, bundles::response(self.context, &done)))
+        Ok(resource(self.context, 200, bundles::response(self.context, &done, &|| stated(self.shared, self.context))))
     }
 
-    async fn history(self, scope: HistoryScope, path: String) -> Result<HttpResponse, Rejection> {
-        let settings = self.shared.engine.settings();
-        let offset = self.shared.engine.store().options().default_offset_seconds;
-        let query = history_query(scope, &self.context.pairs, settings.default_count, settings.max_count, offset)?;
-        let (count, instance) = (query.count, matches!(query.scope, HistoryScope::Instance(..)));
-        let unfiltered = query.since.is_none() && query.at.is_none();
-        let (mut changes, total) = self.shared.engine.history(query).await?;
-        if instance && total == 0 && unfiltered {
-            let name = path.strip_suffix("/_history").unwrap_or(&path);
-            return Err(Rejection::new(404, IssueCode::NotFound, format!("{name} is not known here")));
-        }
-        let next = if changes.len() > count as usize {
-            changes.truncate(count as usize);
-            changes.last().map(|change| change.position)
-        } else {
-            None
-        };
-        Ok(resource(self.context, 200, bundles::history(self.context, &path, &changes, total, next)))
+    async fn history(self, of: HistoryOf) -> Result<HttpResponse, Rejection> {
+        let historied = self.shared.engine.history(of, self.context.pairs.clone()).await?;
+        Ok(resource(self.context, 200, bundles::history(&self.context.base, &historied)))
     }
 }
 
@@ -365,44 +341,4 @@ fn part_of_read(pairs: &[(String, String)], lenient: bool) -> Result<(Summary, V
         }
     }
     Ok((summary, elements))
-}
-
-fn history_query(
-    scope: HistoryScope,
-    pairs: &[(String, String)],
-    default_count: u32,
-    max_count: u32,
-    offset: i32,
-) -> Result<HistoryQuery, Rejection> {
-    let mut query = HistoryQuery { scope, since: None, at: None, count: default_count, before: None };
-    let wrong = |name: &str, value: &str, right: &str| {
-        Rejection::new(400, IssueCode::Value, format!("{name}={value} is wrong: {right}"))
-    };
-    for (name, value) in pairs {
-        match name.as_str() {
-            "_count" => {
-                let count: u32 = value.parse().map_err(|_| wrong(name, value, "a whole number is expected"))?;
-                query.count = count.min(max_count);
-            }
-            "_since" => {
-                let span = datetime::span(value, offset)
-                    .ok_or_else(|| wrong(name, value, "an instant such as 2026-01-31T10:00:00+09:00 is expected"))?;
-                query.since = Some(span.low);
-            }
-            "_at" => {
-                let span = datetime::span(value, offset)
-                    .ok_or_else(|| wrong(name, value, "a date or time such as 2026-01-31 is expected"))?;
-                query.at = Some((span.low, span.high));
-            }
-            "_cursor" => {
-                query.before = Some(value.parse().map_err(|_| wrong(name, value, "follow the links of the Bundle"))?)
-            }
-            other => {
-                return Err(Rejection::invalid(format!(
-                    "a history takes _count, _since, _at, _format and _pretty, not {other:?}"
-                )));
-            }
-        }
-    }
-    Ok(query)
 }

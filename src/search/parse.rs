@@ -107,6 +107,7 @@ pub fn parse_query(type_number: u8, pairs: &[(String, String)], options: &ParseO
         includes: Vec::new(),
         cursor: None,
         used: Vec::new(),
+        explain: false,
         ignored: Vec::new(),
     };
     parse_into(empty, pairs, options)

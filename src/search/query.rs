@@ -29,6 +29,8 @@ pub struct Query {
     pub cursor: Option<String>,
     /// What was used, decoded, in order, as it belongs in the self link (without `_cursor`).
     pub used: Vec<(String, String)>,
+    /// `_explain`: how the search is done is asked, not its result.
+    pub explain: bool,
     /// Parameters ignored because the client asked for lenient handling.
     pub ignored: Vec<String>,
 }

@@ -88,6 +88,7 @@ impl Connection {
     pub fn open(database: &Database, role: Role) -> Result<Self, StoreError> {
         match database {
             Database::Sqlite(path) => {
+                super::deadline::sqlite::install();
                 let path = path.to_string_lossy();
                 let mut connection = SqliteConnection::establish(&path).map_err(StoreError::connect)?;
                 connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;")?;
@@ -184,6 +185,11 @@ impl Connection {
             Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
         };
         self.batch(begin)?;
+        if self.is_postgres()
+            && let Some(milliseconds) = super::deadline::milliseconds_left()
+        {
+            self.batch(&format!("SET LOCAL statement_timeout = {milliseconds}"))?;
+        }
         let result = read(self);
         self.batch("ROLLBACK")?;
         result

@@ -4,8 +4,11 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
 use super::connection::{Connection, Statement};
+use super::cursor::{Cursor, CursorKey};
 use super::record::VersionRecord;
 use super::{StoreError, Version, type_of_key};
+use crate::r4::definitions;
+use crate::search::registry::registry;
 
 /// Whose history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +30,25 @@ pub struct HistoryQuery {
     pub since: Option<i64>,
     /// `_at`: versions current at some time of this span, µs, inclusive.
     pub at: Option<(i64, i64)>,
+    /// `_list`: versions of what a List, by its id, points at.
+    pub list: Option<String>,
+    /// Oldest first.
+    pub ascending: bool,
     /// Versions a page.
     pub count: u32,
     /// Position where the page before ended.
-    pub before: Option<i64>,
+    pub cursor: Option<String>,
+}
+
+/// A page of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// In order.
+    pub changes: Vec<Change>,
+    /// Versions on all pages.
+    pub total: i64,
+    /// Position of the next page.
+    pub next: Option<String>,
 }
 
 /// One version in a history, newest first.
@@ -109,32 +127,71 @@ fn restrict(statement: &mut Statement, query: &HistoryQuery) {
     if let Some((low, high)) = query.at {
         statement.sql(" AND h.updated <= ").bind(high).sql(" AND (h.until IS NULL OR h.until > ").bind(low).sql(")");
     }
+    if let Some(list) = &query.list {
+        // The reference parameter of List.entry.item.
+        let of = definitions().resource_number("List").unwrap_or_default();
+        let item = registry().find(of, "item").map_or(0, |parameter| i64::from(parameter.number));
+        statement.sql(
+            " AND h.key IN (SELECT f.target FROM reference f JOIN resource l ON l.key = f.key WHERE f.parameter = ",
+        );
+        statement.bind(item).sql(" AND l.state = 1 AND l.type = ").bind(i64::from(of)).sql(" AND l.id = ");
+        statement.bind(list.as_str()).sql(")");
+    }
 }
 
-/// One page, newest first; one more than asked when there is another page.
-pub(super) fn page(connection: &mut Connection, query: &HistoryQuery) -> Result<Vec<Change>, StoreError> {
+/// One page and the number of versions over all pages.
+pub(super) fn page(connection: &mut Connection, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+    let about = format!("history {:?} {}", query.scope, query.ascending);
+    let position = match &query.cursor {
+        Some(text) => Some(Cursor::read(text, &CursorKey::load(connection)?, &about)?.k),
+        None => None,
+    };
+    let total = total(connection, query)?;
+    if query.count == 0 {
+        return Ok(HistoryPage { changes: Vec::new(), total, next: None });
+    }
+    let mut changes = changes(connection, query, position)?;
+    let goes_on = changes.len() > query.count as usize;
+    changes.truncate(query.count as usize);
+    let next = match changes.last().filter(|_| goes_on) {
+        Some(last) => {
+            let cursor = Cursor { s: Vec::new(), k: last.position, t: None, b: false };
+            Some(cursor.write(&CursorKey::load(connection)?, &about))
+        }
+        None => None,
+    };
+    Ok(HistoryPage { changes, total, next })
+}
+
+/// The versions from a position on; one more than asked when there is another page.
+fn changes(
+    connection: &mut Connection,
+    query: &HistoryQuery,
+    position: Option<i64>,
+) -> Result<Vec<Change>, StoreError> {
     let mut statement = Statement::new(
         "SELECT h.position, h.key, h.id, h.version, h.updated, h.method, h.body, CAST(h.compressed AS BIGINT) AS compressed FROM (",
     );
     statement.append(versions(query)).sql(") h");
     restrict(&mut statement, query);
-    if let Some(before) = query.before {
-        statement.sql(" AND h.position < ").bind(before);
+    if let Some(position) = position {
+        statement.sql(if query.ascending { " AND h.position > " } else { " AND h.position < " }).bind(position);
     }
-    statement.sql(" ORDER BY h.position DESC LIMIT ").bind(i64::from(query.count) + 1);
+    let direction = if query.ascending { "" } else { " DESC" };
+    statement.sql(&format!(" ORDER BY h.position{direction} LIMIT ")).bind(i64::from(query.count) + 1);
     connection.load::<Record>(&statement)?.into_iter().map(Record::change).collect()
 }
 
 /// Number of versions over all pages.
-pub(super) fn total(connection: &mut Connection, query: &HistoryQuery) -> Result<i64, StoreError> {
-    let mut statement = match (&query.scope, query.at) {
+fn total(connection: &mut Connection, query: &HistoryQuery) -> Result<i64, StoreError> {
+    let mut statement = match (&query.scope, query.at.is_none() && query.list.is_none()) {
         // The log alone answers; no join.
-        (HistoryScope::Type(type_number), None) => {
+        (HistoryScope::Type(type_number), true) => {
             let mut statement = Statement::new("SELECT count(*) AS n FROM (SELECT updated FROM change WHERE type = ");
             statement.bind(i64::from(*type_number)).sql(") h");
             statement
         }
-        (HistoryScope::System, None) => Statement::new("SELECT count(*) AS n FROM (SELECT updated FROM change) h"),
+        (HistoryScope::System, true) => Statement::new("SELECT count(*) AS n FROM (SELECT updated FROM change) h"),
         _ => {
             let mut statement = Statement::new("SELECT count(*) AS n FROM (");
             statement.append(versions(query)).sql(") h");
@@ -156,10 +213,12 @@ pub(super) fn version(
         scope: HistoryScope::Instance(type_number, id.to_owned()),
         since: None,
         at: None,
+        list: None,
+        ascending: false,
         count: 1,
-        before: Some(version.saturating_add(1)),
+        cursor: None,
     };
-    Ok(page(connection, &query)?
+    Ok(changes(connection, &query, Some(version.saturating_add(1)))?
         .into_iter()
         .next()
         .map(|change| change.version)

@@ -12,8 +12,9 @@ use super::cache::VersionCache;
 use super::canonical::DefinitionClock;
 use super::connection::{Connection, Database, Role, Statement};
 use super::entity::{self, EntityFound, EntityQuery};
+use super::explain::{self, Explanation};
 use super::gather::{self, Gathering};
-use super::history::{self, Change, HistoryQuery};
+use super::history::{self, HistoryPage, HistoryQuery};
 use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
 use super::parameters::{self, InUse};
 use super::record::VersionRecord;
@@ -82,6 +83,7 @@ impl Store {
         let mut connection = Connection::open(&options.database, Role::Writer)?;
         connection.migrate()?;
         reindex::check(&mut connection, &options)?;
+        super::cursor::CursorKey::ensure(&mut connection)?;
         let registry = Arc::new(InUse::new(parameters::open(&mut connection)?));
         drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
@@ -172,9 +174,16 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub fn history(&self, query: &HistoryQuery) -> Result<(Vec<Change>, i64), StoreError> {
-        self.reader()?
-            .snapshot(|connection| Ok((history::page(connection, query)?, history::total(connection, query)?)))
+    pub fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.reader()?.snapshot(|connection| history::page(connection, query))
+    }
+
+    /// How a search would be done. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn explain(&self, query: &Query, count: u32, with_total: bool) -> Result<Explanation, StoreError> {
+        explain::explain(&mut *self.reader()?, query, count, with_total)
     }
 
     /// A page of a search. Blocks.

@@ -6,6 +6,8 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::connection::{Connection, Statement};
+use super::cursor::{Cursor, CursorKey};
+use super::explain::Explanation;
 use super::gather::by_ids;
 use super::narrow;
 use super::parameters::{Unfinished, unfinished};
@@ -23,7 +25,7 @@ mod named;
 /// Most resources that includes may add to a page.
 pub(super) const MOST_INCLUDED: usize = 1000;
 /// Rows that a probe for the leader counts.
-const PROBED: i64 = 2000;
+pub(super) const PROBED: i64 = 2000;
 
 /// A resource that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub struct SearchPage {
     pub total: Option<i64>,
     /// Position of the next page.
     pub next: Option<String>,
+    /// Position of the page before, when this is not the first.
+    pub previous: Option<String>,
+    /// Instead of all that: how the search would be done.
+    pub explained: Option<Explanation>,
     /// Includes were cut off at the limit.
     pub included_truncated: bool,
     /// Parameters by which not all resources are indexed yet: matches may be missing.
@@ -91,19 +97,6 @@ impl Record {
     }
 }
 
-/// Where a page starts: the sort values and key of the row before it, and the total found first.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(super) struct Cursor {
-    pub(super) s: Vec<Option<String>>,
-    pub(super) k: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) t: Option<i64>,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
@@ -114,20 +107,6 @@ pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
         .remainder()
         .is_empty()
         .then(|| digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
-}
-
-impl Cursor {
-    fn write(&self) -> String {
-        hex(&serde_json::to_vec(self).unwrap_or_default())
-    }
-
-    fn read(text: &str) -> Result<Self, StoreError> {
-        let bytes = unhex(text).ok_or(StoreError::Cursor)?;
-        let cursor: Self = serde_json::from_slice(&bytes).map_err(|_| StoreError::Cursor)?;
-        // PostgreSQL has no texts with U+0000, so no row was ever sorted by one.
-        let is_ours = !cursor.s.iter().flatten().any(|text| text.contains('\0'));
-        is_ours.then_some(cursor).ok_or(StoreError::Cursor)
-    }
 }
 
 pub(super) const COLUMNS: &str = "r.key, r.id, r.version, r.updated, r.method, r.body";
@@ -160,7 +139,12 @@ pub(super) fn page_within(
     with_total: bool,
     options: &ExtractOptions,
 ) -> Result<SearchPage, StoreError> {
-    let cursor = query.cursor.as_deref().map(Cursor::read).transpose()?;
+    // A position is one of the same type and order.
+    let about = format!("{} {:?}", query.type_number, query.sort);
+    let cursor = match &query.cursor {
+        Some(text) => Some(Cursor::read(text, &CursorKey::load(connection)?, &about)?),
+        None => None,
+    };
     let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
@@ -175,21 +159,30 @@ pub(super) fn page_within(
     if count == 0 {
         return Ok(page);
     }
+    let is_backward = cursor.as_ref().is_some_and(|cursor| cursor.b);
     let ordered = match query.among {
-        Some(_) => None,
-        None => {
+        None if !is_backward => {
             let position = cursor.as_ref().map(|cursor| (cursor.s.as_slice(), cursor.k));
             narrow::in_order(connection, query, count, position, options)?
         }
+        _ => None,
     };
     let mut rows = rows(connection, ordered.as_ref().unwrap_or(query), count, cursor.as_ref())?;
-    if rows.len() > count as usize {
-        rows.truncate(count as usize);
-        if let Some(last) = rows.last() {
-            let mut s = vec![last.s0.clone(), last.s1.clone(), last.s2.clone(), last.s3.clone()];
+    let goes_on = rows.len() > count as usize;
+    rows.truncate(count as usize);
+    if is_backward {
+        rows.reverse();
+    }
+    let (has_next, has_previous) = if is_backward { (true, goes_on) } else { (goes_on, cursor.is_some()) };
+    if has_next || has_previous {
+        let key = CursorKey::load(connection)?;
+        let position = |row: &SortRecord, b: bool| {
+            let mut s = vec![row.s0.clone(), row.s1.clone(), row.s2.clone(), row.s3.clone()];
             s.truncate(query.sort.len());
-            page.next = Some(Cursor { s, k: last.record.key, t: page.total }.write());
-        }
+            Cursor { s, k: row.record.key, t: page.total, b }.write(&key, &about)
+        };
+        page.next = rows.last().filter(|_| has_next).map(|row| position(row, false));
+        page.previous = rows.first().filter(|_| has_previous).map(|row| position(row, true));
     }
     page.matches = rows.into_iter().map(|row| row.record.found()).collect();
     include(connection, query, &mut page, options)?;
@@ -251,7 +244,7 @@ fn across_types(statement: &mut Statement, query: &Query, is_led: bool) {
 
 /// The place and keys of the condition to start from, unless ids are given (nothing is more
 /// selective).
-fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, Statement)>, StoreError> {
+pub(super) fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, Statement)>, StoreError> {
     if query.among.is_some() || query.conditions.iter().any(|condition| matches!(condition, Condition::Id(_))) {
         return Ok(None);
     }
@@ -270,9 +263,7 @@ fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, S
         if is_link(candidate.0) && best.as_ref().is_some_and(|(least, _)| *least < PROBED) {
             break;
         }
-        let mut probe = Statement::new("SELECT count(*) AS n FROM (");
-        probe.append(candidate.1.clone()).sql(" LIMIT ").bind(PROBED).sql(") k");
-        let count = connection.load::<Count>(&probe)?.first().map_or(0, |count| count.n);
+        let count = probe(connection, candidate.1.clone())?;
         if best.as_ref().is_none_or(|(least, _)| count < *least) {
             best = Some((count, candidate));
         }
@@ -280,13 +271,24 @@ fn leader(connection: &mut Connection, query: &Query) -> Result<Option<(usize, S
     Ok(best.map(|(_, candidate)| candidate))
 }
 
+/// Counts a set up to a bound.
+pub(super) fn probe(connection: &mut Connection, keys: Statement) -> Result<i64, StoreError> {
+    let mut probe = Statement::new("SELECT count(*) AS n FROM (");
+    probe.append(keys).sql(" LIMIT ").bind(PROBED).sql(") k");
+    Ok(connection.load::<Count>(&probe)?.first().map_or(0, |count| count.n))
+}
+
 fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> {
+    if let (Some(among), []) = (&query.among, query.conditions.as_slice()) {
+        return Ok(i64::try_from(among.len()).unwrap_or(i64::MAX));
+    }
+    let statement = total_statement(connection, query)?;
+    Ok(connection.load::<Count>(&statement)?.first().map_or(0, |count| count.n))
+}
+
+pub(super) fn total_statement(connection: &mut Connection, query: &Query) -> Result<Statement, StoreError> {
     let mut statement = Statement::default();
     match query.conditions.as_slice() {
-        [] if query.among.is_some() => {
-            let count = query.among.as_ref().map_or(0, Vec::len);
-            return Ok(i64::try_from(count).unwrap_or(i64::MAX));
-        }
         // Index rows exist for live resources only: no need to touch them.
         [condition @ (Condition::Indexed { negated: false, .. } | Condition::Chain { .. })]
             if query.among.is_none() =>
@@ -299,7 +301,7 @@ fn total(connection: &mut Connection, query: &Query) -> Result<i64, StoreError> 
             from_where(connection, &mut statement, query)?;
         }
     }
-    Ok(connection.load::<Count>(&statement)?.first().map_or(0, |count| count.n))
+    Ok(statement)
 }
 
 /// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included.

@@ -7,8 +7,9 @@
 
 use super::StoreError;
 use super::connection::{Connection, Statement, Value};
+use super::cursor::Cursor;
 use super::query_sql::table_of;
-use super::search::{COLUMNS, Cursor, SortRecord, from_where, unhex};
+use super::search::{COLUMNS, SortRecord, from_where, unhex};
 use crate::r4::parameters::ParameterKind;
 use crate::search::parse::MOST_SORT_KEYS;
 use crate::search::query::{Query, SortBy, SortKey, Sorted};
@@ -27,6 +28,8 @@ struct Column {
     expression: String,
     value: SortValue,
     descending: bool,
+    /// The page is read from its end.
+    reversed: bool,
     /// The indexed parameter and its kind; `None` for columns of `resource`.
     parameter: Option<(i32, ParameterKind)>,
 }
@@ -37,6 +40,7 @@ impl Column {
             expression: expression.to_owned(),
             value,
             descending: key.descending,
+            reversed: false,
             parameter: None,
         };
         match key.by {
@@ -50,6 +54,7 @@ impl Column {
                     _ => SortValue::Text,
                 },
                 descending: key.descending,
+                reversed: false,
                 parameter: Some((parameter, kind)),
             },
         }
@@ -108,27 +113,45 @@ impl Column {
     }
 
     fn order(&self, expression: &str) -> String {
-        let direction = if self.descending { "DESC" } else { "ASC" };
+        let direction = if self.descending == self.reversed { "ASC" } else { "DESC" };
         if self.can_be_missing() {
-            format!("({expression} IS NULL), {expression} {direction}")
+            let missing = if self.reversed { " DESC" } else { "" };
+            format!("({expression} IS NULL){missing}, {expression} {direction}")
         } else {
             format!("{expression} {direction}")
         }
     }
 }
 
-/// The rows of a page, and one more when there is another page.
+/// The rows of a page, and one more when there is another page; from the end when the cursor goes
+/// backward.
 pub(super) fn rows(
     connection: &mut Connection,
     query: &Query,
     count: u32,
     cursor: Option<&Cursor>,
 ) -> Result<Vec<SortRecord>, StoreError> {
+    let statement = statement(connection, query, count, cursor)?;
+    connection.load::<SortRecord>(&statement)
+}
+
+pub(super) fn statement(
+    connection: &mut Connection,
+    query: &Query,
+    count: u32,
+    cursor: Option<&Cursor>,
+) -> Result<Statement, StoreError> {
     let postgres = connection.is_postgres();
-    let sort: Vec<Column> =
-        query.sort.iter().take(MOST_SORT_KEYS).enumerate().map(|(place, key)| Column::new(place, key)).collect();
+    let reversed = cursor.is_some_and(|cursor| cursor.b);
+    let sort: Vec<Column> = query
+        .sort
+        .iter()
+        .take(MOST_SORT_KEYS)
+        .enumerate()
+        .map(|(place, key)| Column { reversed, ..Column::new(place, key) })
+        .collect();
     // Equal values are ordered by key, in the direction of the last sort key: an index can serve it.
-    let descending = sort.last().is_some_and(|column| column.descending);
+    let descending = sort.last().is_some_and(|column| column.descending) != reversed;
     let last = if descending { "key DESC" } else { "key" };
     let inner: String = sort.iter().map(|column| column.order(&column.expression) + ", ").collect();
     let outer: String =
@@ -160,7 +183,7 @@ pub(super) fn rows(
     }
     statement.sql(&format!(" ORDER BY {inner}r.{last} LIMIT ")).bind(i64::from(count) + 1);
     statement.sql(&format!(") p JOIN resource r ON r.key = p.key ORDER BY {outer}p.{last}"));
-    connection.load::<SortRecord>(&statement)
+    Ok(statement)
 }
 
 /// The same from values that are known, when all of them are.
@@ -243,13 +266,16 @@ fn after(statement: &mut Statement, sort: &[Column], descending: bool, cursor: &
         }
         match (sort.get(depth), values.get(depth)) {
             (Some(column), Some(Some(value))) => {
-                let (expression, beyond) = (&column.expression, if column.descending { "<" } else { ">" });
+                let (expression, beyond) =
+                    (&column.expression, if column.descending == column.reversed { ">" } else { "<" });
                 statement.sql(&format!("({expression} {beyond} ")).bind(value.clone());
-                if column.can_be_missing() {
+                if column.can_be_missing() && !column.reversed {
                     statement.sql(&format!(" OR {expression} IS NULL"));
                 }
                 statement.sql(")")
             }
+            // Before what has no value is all that has one; nothing comes after.
+            (Some(column), _) if column.reversed => statement.sql(&format!("{} IS NOT NULL", column.expression)),
             (Some(_), _) => statement.sql("1 = 0"),
             (None, _) => statement.sql(if descending { "r.key < " } else { "r.key > " }).bind(cursor.k),
         };

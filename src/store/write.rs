@@ -12,6 +12,7 @@ use diesel::sql_types::BigInt;
 use foldhash::fast::RandomState;
 
 use super::connection::{Connection, Statement};
+use super::history::{self, HistoryPage, HistoryQuery};
 use super::notebook::{NotebookRows, Projection};
 use super::parameters::{self, defining_type};
 use super::record::VersionRecord;
@@ -298,6 +299,24 @@ impl<'a> WriteTransaction<'a> {
     pub fn search_page(&mut self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
         self.flush()?;
         search::page_within(self.connection, query, count, with_total, &self.extract_options)
+    }
+
+    /// A page of a history, with the same caution as [`Self::search`].
+    ///
+    /// # Errors
+    /// What the database says, or that the position is not one of ours.
+    pub fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.flush()?;
+        history::page(self.connection, query)
+    }
+
+    /// One version by number, with the same caution as [`Self::search`].
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn version(&mut self, type_number: u8, id: &str, version: i64) -> Result<Option<Version>, StoreError> {
+        self.flush()?;
+        history::version(self.connection, type_number, id, version)
     }
 
     /// Stores a new version.

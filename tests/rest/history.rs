@@ -183,3 +183,39 @@ fn entries_are_what_vread_gives() {
         }
     });
 }
+
+/// http.html#history: `_list` has versions of what a List points at; `_sort` turns the order.
+#[test]
+fn list_and_sort() {
+    on_each(|server| {
+        let (one, two, other) = (unique("listed"), unique("listed"), unique("listed"));
+        for id in [&one, &two, &other, &one] {
+            let number = got(server, "_history?_count=0")["total"].as_u64().unwrap();
+            stored(server, &patient(json!({ "id": id, "name": [{ "text": number.to_string() }] })));
+        }
+        let item = |id: &str| json!({ "item": { "reference": format!("Patient/{id}") } });
+        let list = unique("list");
+        stored(
+            server,
+            &json!({ "resourceType": "List", "id": list, "status": "current", "mode": "working", "entry": [item(&one), item(&two)] }),
+        );
+        let newest = [format!("{one} 2"), format!("{two} 1"), format!("{one} 1")];
+        for path in ["_history", "Patient/_history"] {
+            let found = got(server, &format!("{path}?_list={list}"));
+            assert_eq!((names(&found), &found["total"]), (newest.to_vec(), &json!(3)), "{path}");
+            let oldest = pages(server, &format!("{path}?_list={list}&_sort=_lastUpdated&_count=1"));
+            let all: Vec<String> = oldest.iter().flat_map(names).collect();
+            assert_eq!(all, newest.iter().rev().cloned().collect::<Vec<_>>(), "{path}");
+        }
+        let sorted = got(server, &format!("Patient/{one}/_history?_sort=_lastUpdated"));
+        assert_eq!(names(&sorted), [format!("{one} 1"), format!("{one} 2")]);
+        assert_eq!(got(server, &format!("_history?_list={}", unique("no-list")))["total"], 0);
+        refused(&server.get("_history?_sort=name"), 400);
+        refused(&server.get("_history?_list=a/b"), 400);
+        server.delete(&format!("Patient/{one}"));
+        let deleted = got(server, &format!("Patient/{one}/_history"));
+        assert_eq!(deleted["total"], 3);
+        assert_eq!(entries(&deleted)[0]["request"]["method"], "DELETE");
+        assert_eq!(got(server, &format!("Patient/{one}/_history?_count=1"))["link"].as_array().unwrap().len(), 2);
+    });
+}

@@ -337,3 +337,87 @@ fn strange_cursors_are_refused() {
         }
     });
 }
+
+/// search.html#paging: `previous` leads back over the same pages, in every order.
+#[test]
+fn previous_links_lead_back() {
+    on_each(|server| {
+        let tag = unique("previous");
+        for (name, family, born) in [
+            ("a", "x", "1950"),
+            ("b", "", "1941"),
+            ("c", "y", ""),
+            ("d", "x", ""),
+            ("e", "", "1950"),
+            ("f", "z", "1941"),
+            ("g", "", ""),
+        ] {
+            let mut more = json!({});
+            if !family.is_empty() {
+                more["name"] = json!([{ "family": family }]);
+            }
+            if !born.is_empty() {
+                more["birthDate"] = json!(born);
+            }
+            put(server, &tag, name, more);
+        }
+        for sort in ["", "family", "-family", "birthdate,-family", "-birthdate,family,_id", "_lastUpdated", "-_id"] {
+            for count in [2, 3] {
+                let sort = if sort.is_empty() { String::new() } else { format!("&_sort={sort}") };
+                let forward = pages(server, &format!("Patient?_tag={tag}&_count={count}{sort}"));
+                let forward: Vec<Vec<String>> = forward.iter().map(|page| ids_of(page, "match")).collect();
+                let mut path = format!("Patient?_tag={tag}&_count={count}{sort}");
+                while let Some(next) = link(server, &got(server, &path), "next") {
+                    path = next;
+                }
+                let mut page = got(server, &path);
+                let mut backward = vec![ids_of(&page, "match")];
+                while let Some(previous) = link(server, &page, "previous") {
+                    page = got(server, &previous);
+                    assert!(link(server, &page, "next").is_some() && link(server, &page, "first").is_some());
+                    backward.push(ids_of(&page, "match"));
+                    assert_eq!(page["total"], 7);
+                    assert!(backward.len() < 10, "{backward:?}");
+                }
+                backward.reverse();
+                assert_eq!(backward, forward, "{sort} {count}");
+                assert_eq!(link(server, &got(server, &format!("Patient?_tag={tag}{sort}")), "previous"), None);
+            }
+        }
+    });
+}
+
+/// A position is good for the search it was given for, and only as it was given.
+#[test]
+fn cursors_are_signed() {
+    on_each(|server| {
+        let tag = unique("signed");
+        for name in ["a", "b", "c"] {
+            put(server, &tag, name, json!({}));
+        }
+        let next = link(server, &got(server, &format!("Patient?_tag={tag}&_count=1")), "next").unwrap();
+        let (path, cursor) = next.split_once("_cursor=").unwrap();
+        got(server, &next);
+        for place in [0, cursor.len() / 2, cursor.len() - 3] {
+            let mut wrong = cursor.as_bytes().to_vec();
+            wrong[place] = if wrong[place] == b'A' { b'B' } else { b'A' };
+            refused(&server.get(&format!("{path}_cursor={}", String::from_utf8(wrong).unwrap())), 400);
+        }
+        refused(&server.get(&format!("Patient?_sort=family&_cursor={cursor}")), 400);
+        refused(&server.get(&format!("Observation?_cursor={cursor}")), 400);
+        refused(&server.get(&format!("_history?_cursor={cursor}")), 400);
+    });
+}
+
+/// search.html#contained: not supported, and said so; the default may be named.
+#[test]
+fn contained_resources_are_not_searched() {
+    on_each(|server| {
+        let tag = unique("contained");
+        let id = put(server, &tag, "a", json!({}));
+        finds(server, &format!("Patient?_tag={tag}&_contained=false"), &[&id]);
+        for query in ["_contained=true", "_contained=both", "_containedType=contained"] {
+            refused(&server.get(&format!("Patient?{query}")), 400);
+        }
+    });
+}

@@ -59,6 +59,21 @@ impl Parser<'_> {
                 let names = self.value.split(',').map(str::trim).filter(|name| !name.is_empty());
                 query.elements.extend(names.map(str::to_owned));
             }
+            "_explain" => {
+                query.explain = match self.value {
+                    "true" => true,
+                    "false" => false,
+                    other => return malformed(format!("_explain is true or false, not {other:?}")),
+                }
+            }
+            "_contained" if self.value == "false" => {}
+            "_contained" | "_containedType" => {
+                return unknown(format!(
+                    "{}={} is not supported: resources are found by what they say themselves, not by what they \
+                     contain (_contained=false); their text is searched by _content",
+                    self.name, self.value
+                ));
+            }
             "_cursor" => {
                 query.cursor = Some(self.value.to_owned());
                 return Ok(true);
