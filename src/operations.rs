@@ -21,5 +21,5 @@ mod validate;
 pub use call::{Call, NoTarget, Request, Target, parameters, part, run, run_entry};
 pub use document::{Ingested, ingest_blocking};
 pub use inputs::{Inputs, Value};
-pub use package::{InstalledNow, install_package};
+pub use package::{InstalledNow, build_package, install_package};
 pub use table::{BodyForm, Described, Level, Operation, OwnDefinitions, Parameter, is_primitive, operations};

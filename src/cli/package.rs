@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use renraku::operations::install_package;
+use renraku::operations::{build_package, install_package};
 use renraku::r4::datetime::format_instant;
 use renraku::r4::outcome::Severity;
 
@@ -23,6 +23,7 @@ Examples:
   renraku package add jp-core.r4-1.1.2.tgz
   renraku package list
   renraku package remove jp-core.r4#1.1.2
+  renraku package build                          the guide of the notebook, for others to install
 
 Exit codes: 0 done, 1 something failed, 2 wrong use.")]
 pub(super) struct Arguments {
@@ -48,9 +49,18 @@ enum Action {
         #[arg(value_name = "PACKAGE")]
         package: String,
     },
+    /// Write the guide of the notebook and of fracture liaison as a FHIR package
+    Build {
+        /// Where to; by default renraku-VERSION.tgz
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    if let Action::Build { output } = arguments.action {
+        return build(output);
+    }
     let config = arguments.settings.resolve()?;
     config.start_log()?;
     let engine = config.open()?;
@@ -72,6 +82,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 }
             }
         }
+        Action::Build { .. } => {}
         Action::List => {
             let packages = engine.store().packages().map_err(|error| Failure::new(1, error.to_string()))?;
             for package in &packages {
@@ -104,5 +115,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             answer(format_args!("{package} is removed"));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(output: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let mut bytes = Vec::new();
+    let (name, version) = build_package(&mut bytes).map_err(|error| Failure::new(1, error.to_string()))?;
+    let output = output.unwrap_or_else(|| format!("{name}-{version}.tgz").into());
+    std::fs::write(&output, &bytes).map_err(|error| Failure::new(1, format!("{}: {error}", output.display())))?;
+    answer(format_args!("{name}#{version} is in {} ({} bytes)", output.display(), bytes.len()));
     Ok(ExitCode::SUCCESS)
 }

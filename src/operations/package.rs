@@ -1,5 +1,7 @@
 //! Packages of definitions: installed from an archive, listed, removed; what they need and is not here.
 
+mod build;
+
 use std::io::Read;
 
 use base64::Engine as _;
@@ -10,6 +12,8 @@ use crate::engine::{Engine, OperationAnswer, Rejection};
 use crate::format::package::{self, Manifest};
 use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
 use crate::store::NewPackage;
+
+pub use build::build_package;
 
 /// Packages whose content is built in.
 const BUILT_IN: &[&str] = &["hl7.fhir.r4.core", "hl7.fhir.core"];

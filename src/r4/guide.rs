@@ -7,7 +7,11 @@ use std::sync::{Arc, OnceLock};
 use super::canonical::{Canonicals, Definition};
 use crate::format::json::{self, Node};
 
-static DEFINITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide.json"));
+static DEFINITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide-definitions.json"));
+static EXAMPLES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guide-examples.json"));
+
+/// The description of the guide as a package.
+pub const PACKAGE: &str = include_str!("../../fhir-profiles/renraku/package.json");
 
 /// Base of the guide's canonical URLs.
 pub const CANONICAL: &str = "http://renraku.example/fhir";
@@ -36,6 +40,12 @@ impl Guide {
             guide.by_type.entry(resource_type).or_default().insert(url, Arc::new(definition.into_owned()));
         }
         guide
+    }
+
+    /// A right example of each profile.
+    #[must_use]
+    pub fn examples() -> Vec<Node<'static>> {
+        json::parse(EXAMPLES).map(|examples| examples.items().to_vec()).unwrap_or_default()
     }
 
     /// Everything in the guide, by resource type and URL.
