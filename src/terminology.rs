@@ -36,6 +36,7 @@ pub use concept::{
     CodeSystem, Concept, Content, Designation, Header, Hierarchy, LargeSystems, Property, PropertyDefinition,
     Selection, Unavailable, filter_words, in_language,
 };
+pub use equivalence::Equivalence;
 pub use expand::{Contained, ExpandOptions, Expansion};
 pub use load::{LoadedConcept, LoadedSystem, Row, RowError, property_definition};
 pub use translate::{Match, TranslateQuery, Translation};
@@ -46,7 +47,6 @@ use crate::format::json::Node;
 use crate::r4::canonical::{Canonicals, split};
 use computed::{COUNTRIES, COUNTRY_LIST, computed_system};
 use defined::DefinedSystem;
-use equivalence::Equivalence;
 use translate::ConceptMap;
 use value_set::{Ask, STEPS};
 

@@ -4,13 +4,13 @@
 //! Sources are asked in order: what HL7 publishes with R4, what is stored here, installed packages, then
 //! our own guide as built in. Made at the first use, so that who only reads and writes resources pays nothing.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::Engine;
 use crate::r4::canonical::{Canonicals, Layers, standard};
 use crate::r4::guide::guide;
 use crate::store::{PackagedDefinitions, StoredCodeSystems, StoredDefinitions};
-use crate::terminology::Terminology;
+use crate::terminology::{Equivalence, Terminology};
 use crate::validation::Validator;
 
 /// Made when first asked for.
@@ -20,6 +20,9 @@ pub(super) struct Knowledge {
     definitions: OnceLock<Arc<dyn Canonicals>>,
     terminology: OnceLock<Arc<Terminology>>,
     validator: OnceLock<Arc<Validator>>,
+    local: OnceLock<Arc<dyn Canonicals>>,
+    /// Names of systems, and the generation they were read at.
+    names: RwLock<Option<(u64, Arc<Equivalence>)>>,
 }
 
 impl Engine {
@@ -29,13 +32,18 @@ impl Engine {
         self.knowledge.packages.get_or_init(|| Arc::new(PackagedDefinitions::new(self.store.clone())))
     }
 
+    /// The definitions that came to this server: stored ones and those of packages.
+    fn local(&self) -> &Arc<dyn Canonicals> {
+        self.knowledge.local.get_or_init(|| {
+            let packages: Arc<dyn Canonicals> = Arc::<PackagedDefinitions>::clone(self.packages());
+            Arc::new(Layers(vec![Arc::new(StoredDefinitions::new(self.store.clone())), packages]))
+        })
+    }
+
     /// Every definition that is here. Asking may block.
     #[must_use]
     pub fn definitions(&self) -> &Arc<dyn Canonicals> {
-        self.knowledge.definitions.get_or_init(|| {
-            let packages: Arc<dyn Canonicals> = Arc::<PackagedDefinitions>::clone(self.packages());
-            Arc::new(Layers(vec![standard(), Arc::new(StoredDefinitions::new(self.store.clone())), packages, guide()]))
-        })
+        self.knowledge.definitions.get_or_init(|| Arc::new(Layers(vec![standard(), Arc::clone(self.local()), guide()])))
     }
 
     /// Terminology over [`Self::definitions`]. Asking may block.
@@ -54,5 +62,24 @@ impl Engine {
             let definitions = Arc::clone(self.definitions());
             Arc::new(Validator::new(definitions, Arc::<Terminology>::clone(self.terminology())))
         })
+    }
+
+    /// Every name of a code system or namespace, itself first: by the table of published pairs and by
+    /// the NamingSystems that came here. What HL7 publishes is not unpacked for it. Asking may block.
+    #[must_use]
+    pub fn system_names(&self, system: &str) -> Vec<String> {
+        let local = self.local();
+        let generation = local.generation();
+        let known = self.knowledge.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let names = match known {
+            Some((read_at, names)) if read_at == generation => names,
+            _ => {
+                let names = Arc::new(Equivalence::read(local.as_ref()));
+                let mut kept = self.knowledge.names.write().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some((generation, Arc::clone(&names)));
+                names
+            }
+        };
+        names.of(system)
     }
 }

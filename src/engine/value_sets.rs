@@ -43,6 +43,10 @@ fn stored_id<'n>(name: &'n str, own_base: Option<&str>) -> Option<&'n str> {
 }
 
 impl ValueSets for Engine {
+    fn names(&self, system: &str) -> Vec<String> {
+        self.system_names(system)
+    }
+
     fn expand(&self, value_set: &str) -> Result<Vec<Codes>, Issue> {
         let options = ExpandOptions { limit: MOST, ..ExpandOptions::default() };
         let terminology = self.terminology();

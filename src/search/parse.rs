@@ -277,7 +277,7 @@ impl<'p> Parser<'p> {
         let test = match (parameter.kind, modifier) {
             (ParameterKind::Token, None | Some("not")) => {
                 negated = modifier.is_some();
-                self.each(|value| self.token(parameter.forms, value)).map(Test::Token)
+                self.each(|value| self.tokens(parameter.forms, value)).map(|tests| Test::Token(tests.concat()))
             }
             (ParameterKind::Token, Some("text")) if parameter.forms.coding || parameter.forms.identifier => {
                 number = second_form(number);
@@ -294,7 +294,8 @@ impl<'p> Parser<'p> {
             }
             (ParameterKind::Token, Some(way @ ("above" | "below"))) if parameter.forms.has_codes() => {
                 let way = if way == "above" { Way::Above } else { Way::Below };
-                self.each(|value| self.codes_along(parameter.forms, way, value)).map(Test::Token)
+                self.each(|value| self.codes_along(parameter.forms, way, value))
+                    .map(|tests| Test::Token(tests.concat()))
             }
             (ParameterKind::String, None | Some("exact" | "contains")) => {
                 let tests = self.each(|value| Ok(value::string(value, modifier)))?;
@@ -319,7 +320,7 @@ impl<'p> Parser<'p> {
                 let derived = self.registry().find(self.type_number, &format!("{}{IDENTIFIER}", parameter.code));
                 let Some(derived) = derived else { return self.unknown_modifier(parameter, "identifier") };
                 number = derived.number;
-                self.each(|value| self.token(derived.forms, value)).map(Test::Token)
+                self.each(|value| self.tokens(derived.forms, value)).map(|tests| Test::Token(tests.concat()))
             }
             (ParameterKind::Reference, None) => {
                 self.each(|value| self.reference(&parameter.targets, value)).map(Test::Reference)

@@ -32,6 +32,9 @@ pub trait ValueSets: Send + Sync + Debug {
     /// Why there is no answer, for the client: not known, not supported, too many.
     fn expand(&self, value_set: &str) -> Result<Vec<Codes>, Issue>;
 
+    /// Every name of a code system or namespace, itself first: an OID and a URL can be one.
+    fn names(&self, system: &str) -> Vec<String>;
+
     /// The codes on one way from a code, with itself.
     ///
     /// # Errors

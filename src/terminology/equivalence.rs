@@ -51,7 +51,7 @@ const KNOWN: [&[&str]; 12] = [
 
 /// Which names mean the same system.
 #[derive(Debug, Default)]
-pub(super) struct Equivalence {
+pub struct Equivalence {
     /// Name → its group.
     groups: HashMap<String, usize, RandomState>,
     /// Names of a group, the preferred one first. Merged groups are left empty.
@@ -59,7 +59,9 @@ pub(super) struct Equivalence {
 }
 
 impl Equivalence {
-    pub(super) fn read(definitions: &dyn Canonicals) -> Self {
+    /// The published pairs, and every NamingSystem of these definitions.
+    #[must_use]
+    pub fn read(definitions: &dyn Canonicals) -> Self {
         let mut table = Self::default();
         for group in KNOWN {
             table.join(group.iter().map(|name| (*name).to_owned()).collect());
@@ -105,6 +107,13 @@ impl Equivalence {
     /// All names of the system with this one.
     pub(super) fn others(&self, name: &str) -> &[String] {
         self.groups.get(name).and_then(|group| self.names.get(*group)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every name of the system with this one, itself first.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Vec<String> {
+        let others = self.others(name).iter().filter(|other| *other != name).cloned();
+        std::iter::once(name.to_owned()).chain(others).collect()
     }
 
     pub(super) fn size(&self) -> usize {

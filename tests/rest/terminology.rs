@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Server};
-use crate::support::{bundle, entry, got, on_each, refused, unique};
+use crate::support::{bundle, created, entry, finds, got, on_each, refused, unique};
 
 const GENDERS: &str = "http://hl7.org/fhir/administrative-gender";
 const GENDER_SET: &str = "http://hl7.org/fhir/ValueSet/administrative-gender";
@@ -432,5 +432,30 @@ fn expressions_ask_terminology() {
         };
         assert!(ask(&format!("gender.memberOf('{GENDER_SET}')")).contains("true"));
         assert!(ask("gender.memberOf('http://hl7.org/fhir/ValueSet/days-of-week')").contains("false"));
+    });
+}
+
+/// Two names of a system find the same: a search by OID what was sent with the URL, and the other way.
+#[test]
+fn a_search_finds_a_system_under_all_its_names() {
+    on_each(|server| {
+        let tag = unique("names");
+        let observed = |system: &str| {
+            let body = json!({ "resourceType": "Observation", "status": "final", "meta": { "tag": [{ "code": tag }] },
+                "code": { "coding": [{ "system": system, "code": "620004000" }] } });
+            created(server, &body)
+        };
+        let (oid, url) = ("urn:oid:1.2.392.200119.4.504", "http://medis.or.jp/CodeSystem/master-JLAC10-17digits");
+        let (by_oid, by_url, other) = (observed(oid), observed(url), observed("http://example.org/other"));
+        for system in [oid, url] {
+            finds(server, &format!("Observation?_tag={tag}&code={system}%7C620004000"), &[&by_oid, &by_url]);
+            finds(server, &format!("Observation?_tag={tag}&code={system}%7C"), &[&by_oid, &by_url]);
+            finds(server, &format!("Observation?_tag={tag}&code:not={system}%7C620004000"), &[&other]);
+        }
+        let set = format!("http://example.org/{tag}");
+        let body = json!({ "resourceType": "ValueSet", "url": set, "status": "active", "compose": { "include": [
+            { "system": url, "concept": [{ "code": "620004000" }] }] } });
+        created(server, &body);
+        finds(server, &format!("Observation?_tag={tag}&code:in={set}"), &[&by_oid, &by_url]);
     });
 }

@@ -163,8 +163,8 @@ impl Parser<'_> {
             }
             (ParameterKind::Number | ParameterKind::Quantity, _) => refuse(&PREFIXES),
             (ParameterKind::Token, Operator::Eq | Operator::Ne) => {
-                let token = self.token(parameter.forms, &with_system(self.value))?;
-                Ok(unequal(Test::Token(vec![token])))
+                let tokens = self.tokens(parameter.forms, &with_system(self.value))?;
+                Ok(unequal(Test::Token(tokens)))
             }
             (ParameterKind::Token, Operator::In | Operator::Ni) if parameter.forms.has_codes() => {
                 let test = Test::Token(self.codes_of(parameter.forms, self.value)?);
@@ -172,7 +172,7 @@ impl Parser<'_> {
             }
             (ParameterKind::Token, Operator::Ss | Operator::Sb) if parameter.forms.has_codes() => {
                 let way = if operator == Operator::Ss { Way::Above } else { Way::Below };
-                Ok(Test::Token(vec![self.codes_along(parameter.forms, way, &with_system(self.value))?]))
+                Ok(Test::Token(self.codes_along(parameter.forms, way, &with_system(self.value))?))
             }
             (ParameterKind::Token, _) => refuse(&["eq", "ne", "in", "ni", "ss", "sb", "pr"]),
             (ParameterKind::Reference, Operator::Re) => {

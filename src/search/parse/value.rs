@@ -217,25 +217,41 @@ impl Parser<'_> {
         Ok(TokenTest { codes, system: system.filter(|_| forms.system).map(|system| key_form(&system)) })
     }
 
+    /// A token under every name of its system.
+    pub(super) fn tokens(&self, forms: Forms, text: &str) -> Parsed<Vec<TokenTest>> {
+        Ok(self.under_all_names(self.token(forms, text)?))
+    }
+
+    /// The same codes under every name of their system: an OID and a URL can be one.
+    fn under_all_names(&self, test: TokenTest) -> Vec<TokenTest> {
+        let named = test.system.as_deref().filter(|system| !system.is_empty()).zip(self.options.value_sets.as_ref());
+        let Some((system, value_sets)) = named else { return vec![test] };
+        let names = value_sets.names(system).into_iter();
+        names.map(|name| TokenTest { system: Some(key_form(&name)), codes: test.codes.clone() }).collect()
+    }
+
     /// `:in`: the codes of a value set. Elements of type `code` are stored without a system.
     pub(super) fn codes_of(&self, forms: Forms, text: &str) -> Parsed<Vec<TokenTest>> {
         let Some(value_sets) = &self.options.value_sets else { return self.no_terminology() };
         let name = unescape(text);
         let found = value_sets.expand(name.trim()).map_err(|issue| self.refused(issue))?;
-        let tests: Vec<TokenTest> = found.into_iter().map(|found| listed(forms, found.codes, &found.system)).collect();
+        let tests: Vec<TokenTest> = found
+            .into_iter()
+            .flat_map(|found| self.under_all_names(listed(forms, found.codes, &found.system)))
+            .collect();
         // An empty value set has no code: nothing is in it.
         Ok(if tests.is_empty() { vec![listed(forms, Vec::new(), "")] } else { tests })
     }
 
     /// `:above` and `:below`: a code with those that subsume it, or that it subsumes.
-    pub(super) fn codes_along(&self, forms: Forms, way: Way, text: &str) -> Parsed<TokenTest> {
+    pub(super) fn codes_along(&self, forms: Forms, way: Way, text: &str) -> Parsed<Vec<TokenTest>> {
         let Some(value_sets) = &self.options.value_sets else { return self.no_terminology() };
         let (system, code) = match split(text, '|').as_slice() {
             [system, code] if !system.is_empty() && !code.is_empty() => (unescape(system), unescape(code)),
             _ => return malformed(format!("{}={text} is not system|code: a hierarchy is that of a system", self.name)),
         };
         let codes = value_sets.along(way, &system, &code).map_err(|issue| self.refused(issue))?;
-        Ok(listed(forms, codes, &system))
+        Ok(self.under_all_names(listed(forms, codes, &system)))
     }
 
     fn no_terminology<T>(&self) -> Parsed<T> {
