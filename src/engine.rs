@@ -10,6 +10,7 @@
 mod answer;
 mod bundle;
 mod carry_out;
+mod change;
 mod conditional;
 mod entry;
 mod history;

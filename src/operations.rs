@@ -5,12 +5,18 @@
 //! look at: both are pure. `document` carries an ingest out, `offer` makes the built-in guide resources. May use: everything below. Must not know: HTTP, SQL.
 
 mod call;
+mod composition;
+mod convert;
 pub mod demo;
 mod document;
 mod everything;
 mod fhirpath;
+mod graphql;
 pub mod ingest;
 mod inputs;
+mod lastn;
+mod lists;
+mod meta;
 pub mod offer;
 mod package;
 mod reindex;

@@ -164,8 +164,8 @@ pub enum OperationAnswer {
     Stored(Box<Answer>),
     /// A page of a search, and the path below the base that its links lead to.
     Searched(Box<Searched>, String),
-    /// 200 with something that is no resource: its media type and bytes.
-    Other(&'static str, Bytes),
+    /// Something that is no resource: status, media type and bytes.
+    Other(u16, &'static str, Bytes),
 }
 
 /// A success (or 304).

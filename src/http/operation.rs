@@ -24,6 +24,7 @@ pub(super) async fn handle(
         pairs: context.pairs.clone(),
         base: context.base.clone(),
         lenient: context.lenient,
+        is_get: request.method() != actix_web::http::Method::POST,
         wants_outcome: context.prefer_return == Some(Return::OperationOutcome),
         accept_language: request
             .headers()
@@ -54,7 +55,7 @@ pub(super) async fn handle(
         OperationAnswer::Searched(searched, path) => {
             resource(context, 200, bundles::searchset_at(&context.base, &path, &searched))
         }
-        OperationAnswer::Other(media, body) => other(context, media, body),
+        OperationAnswer::Other(status, media, body) => other(context, status, media, body),
     })
 }
 

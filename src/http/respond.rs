@@ -221,9 +221,9 @@ pub(super) fn plain_json(context: &Context, value: &serde_json::Value) -> HttpRe
     response.body(value.to_string())
 }
 
-/// 200 with something that is no resource.
-pub(super) fn other(context: &Context, media: &'static str, body: Bytes) -> HttpResponse {
-    let mut response = begin(200, context);
+/// Something that is no resource.
+pub(super) fn other(context: &Context, status: u16, media: &'static str, body: Bytes) -> HttpResponse {
+    let mut response = begin(status, context);
     response.insert_header((header::CONTENT_TYPE, media));
     response.body(body)
 }

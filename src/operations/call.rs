@@ -112,6 +112,8 @@ pub struct Request {
     pub base: String,
     /// Ignore parameters that are unknown.
     pub lenient: bool,
+    /// It came by GET: nothing is to be stored.
+    pub is_get: bool,
     /// The client rather has an OperationOutcome.
     pub wants_outcome: bool,
     /// The header `Accept-Language`.
@@ -180,9 +182,10 @@ pub fn run_entry(engine: &Engine, link: OperationLink, body: Bytes, base: &str) 
             format!("{} is not possible here; allowed: {allowed}", link.method),
         ),
     })?;
-    let request = Request { pairs: link.pairs, body, base: base.to_owned(), ..Request::default() };
+    let is_get = link.method == "GET";
+    let request = Request { pairs: link.pairs, body, base: base.to_owned(), is_get, ..Request::default() };
     match run(engine, &target, &request)? {
-        OperationAnswer::Other(media, _) => Err(Rejection::new(
+        OperationAnswer::Other(_, media, _) => Err(Rejection::new(
             501,
             IssueCode::NotSupported,
             format!("the answer is {media}, which has no place in a batch; invoke the operation alone"),

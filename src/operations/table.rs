@@ -20,6 +20,12 @@ use crate::r4::definitions;
 const ROOMS: &[&[Operation]] = &[
     super::document::OPERATIONS,
     super::everything::OPERATIONS,
+    super::meta::OPERATIONS,
+    super::lastn::OPERATIONS,
+    super::composition::OPERATIONS,
+    super::lists::OPERATIONS,
+    super::convert::OPERATIONS,
+    super::graphql::OPERATIONS,
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
     super::reindex::OPERATIONS,
@@ -81,6 +87,8 @@ pub struct Operation {
     pub on_versions: bool,
     /// What a POST may bring.
     pub body: BodyForm,
+    /// The media type of its answer, when that is no resource.
+    pub answers: Option<&'static str>,
     /// Parameters of the URL beside those of the definition, for pages.
     pub controls: &'static [&'static str],
     /// Does it.
@@ -102,6 +110,7 @@ impl Operation {
             takes_search: false,
             on_versions: false,
             body: BodyForm::Fhir,
+            answers: None,
             controls: &[],
             run,
         }

@@ -55,7 +55,7 @@ fn the_paths_are_there() {
                 .into_iter()
                 .flatten()
                 .any(|parameter| parameter["required"] == true);
-            if item["get"].is_object() && !path.contains('{') && !needs {
+            if item["get"].is_object() && !path.contains(['{', '$']) && !needs {
                 let answer = exchange(&agent(), &root, "GET", path.trim_start_matches('/'), &[], None).unwrap();
                 assert_eq!(answer.status, 200, "{path}: {}", answer.body);
             }

@@ -53,7 +53,10 @@ fn add(described: &Described, level: Level, type_name: Option<&str>, names: &[&s
             "description": described.description,
             "externalDocs": { "url": described.operation.definition },
             "parameters": parameters,
-            "responses": responses(&[("200", answer(described))])
+            "responses": match described.operation.answers {
+                None => responses(&[("200", answer(described))]),
+                Some(media) => json!({ "default": { "description": "the answer, or what was wrong", "content": { media: {} } } }),
+            }
         })
     };
     let mut item = json!({});
