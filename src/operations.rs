@@ -16,6 +16,7 @@ pub mod ingest;
 mod inputs;
 mod lastn;
 mod lists;
+mod matching;
 mod meta;
 pub mod offer;
 mod package;

@@ -23,6 +23,7 @@ const ROOMS: &[&[Operation]] = &[
     super::meta::OPERATIONS,
     super::lastn::OPERATIONS,
     super::composition::OPERATIONS,
+    super::matching::OPERATIONS,
     super::lists::OPERATIONS,
     super::convert::OPERATIONS,
     super::graphql::OPERATIONS,

@@ -34,6 +34,7 @@ mod openapi;
 mod operations;
 mod packages;
 mod patch;
+mod patient_match;
 mod read;
 mod samples;
 mod schema;

@@ -58,6 +58,7 @@ fn takes_mode_and_nothing_else() {
         got(server, "metadata?mode=full");
         got(server, "metadata?_format=json");
         assert_eq!(got(server, "metadata?mode=terminology")["resourceType"], "TerminologyCapabilities");
+        refused(&server.get("metadata?mode=nonsense"), 501);
         refused(&server.get("metadata?nonsense=1"), 400);
         assert!(refused(&server.post("metadata", &json!({})), 405).contains("GET"));
     });
