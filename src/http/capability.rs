@@ -78,6 +78,7 @@ fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
         ("resource", Node::Array(resources)),
         ("interaction", codes(&["transaction", "batch", "search-system", "history-system"])),
     ];
+    rest.push(("searchParam", Node::Array(everywhere())));
     let of_system = operations_at(|found| found.is_at(Level::System, None));
     if !of_system.is_empty() {
         rest.push(("operation", Node::Array(of_system)));
@@ -107,6 +108,21 @@ fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
 /// Canonical URL of the definition of a compartment.
 fn compartment(compartment: &Compartment) -> String {
     format!("http://hl7.org/fhir/CompartmentDefinition/{}", compartment.code.to_ascii_lowercase())
+}
+
+/// What a search across types takes (FHIR R4 search.html#all).
+fn everywhere() -> Vec<Node<'static>> {
+    let of = |name: &str, kind, url: &str| parameter(name, kind, Some(url), None);
+    vec![
+        of("_id", "token", "http://hl7.org/fhir/SearchParameter/Resource-id"),
+        of("_lastUpdated", "date", "http://hl7.org/fhir/SearchParameter/Resource-lastUpdated"),
+        of("_profile", "uri", "http://hl7.org/fhir/SearchParameter/Resource-profile"),
+        of("_security", "token", "http://hl7.org/fhir/SearchParameter/Resource-security"),
+        of("_source", "uri", "http://hl7.org/fhir/SearchParameter/Resource-source"),
+        of("_tag", "token", "http://hl7.org/fhir/SearchParameter/Resource-tag"),
+        parameter("_type", "special", None, Some("the types to search, separated by commas")),
+        parameter("_list", "special", None, Some("members of a List, by its id")),
+    ]
 }
 
 fn operations_at(is_there: impl Fn(&Described) -> bool) -> Vec<Node<'static>> {
@@ -181,6 +197,7 @@ fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) ->
         ("conditionalRead", Node::string("full-support")),
         ("conditionalUpdate", Node::Bool(true)),
         ("conditionalDelete", Node::string("single")),
+        ("referencePolicy", strings(["literal", "logical", "local"].map(str::to_owned))),
         ("searchInclude", strings(includes)),
     ];
     let referrers = referrers(number, registry);

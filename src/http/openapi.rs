@@ -1,5 +1,5 @@
 //! `/openapi.json`: the whole API as an OpenAPI 3.1 document, made from the tables that serve it: resource
-//! types, search parameters, operations. Made once. `?type=Patient,Observation` narrows it to some types and
+//! types, search parameters, operations. Made once for a registry of search parameters. `?type=Patient,Observation` narrows it to some types and
 //! brings their whole schemas along; without it a schema says the type only and points at `/schema/…`,
 //! because all of them are 2 MB.
 
@@ -11,7 +11,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -25,6 +25,7 @@ use super::respond::{not_allowed, outcome, rejection};
 use crate::engine::Rejection;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
+use crate::search::registry::Registry;
 
 /// Stands for the root URL in the prepared text.
 const ROOT: &str = "{root}";
@@ -42,7 +43,8 @@ pub(super) async fn handle(request: HttpRequest, shared: Data<Shared>) -> HttpRe
         Err(refusal) => return rejection(&context, &refusal),
     };
     let root = context.base.strip_suffix("/fhir").unwrap_or(&context.base).to_owned();
-    let made = tokio::task::spawn_blocking(move || body(&types, &root)).await;
+    let registry = shared.engine.store().registry();
+    let made = tokio::task::spawn_blocking(move || body(&types, &root, &registry)).await;
     match made {
         Ok(body) => HttpResponse::Ok()
             .content_type("application/json")
@@ -74,14 +76,20 @@ fn types(pairs: &[(String, String)]) -> Result<Vec<String>, Rejection> {
     Ok(types)
 }
 
-fn body(types: &[String], root: &str) -> Bytes {
-    static WHOLE: OnceLock<String> = OnceLock::new();
-    let narrowed;
-    let text = if types.is_empty() {
-        WHOLE.get_or_init(|| document(&[]).to_string())
-    } else {
-        narrowed = document(types).to_string();
-        &narrowed
+/// The whole document as it was last made, and by which parameters.
+type Made = (Arc<Registry>, Arc<String>);
+
+fn body(types: &[String], root: &str, registry: &Arc<Registry>) -> Bytes {
+    static WHOLE: Mutex<Option<Made>> = Mutex::new(None);
+    let known = WHOLE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let text = match known {
+        _ if !types.is_empty() => Arc::new(document(types, registry).to_string()),
+        Some((by, text)) if Arc::ptr_eq(&by, registry) => text,
+        _ => {
+            let text = Arc::new(document(&[], registry).to_string());
+            *WHOLE.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(registry), Arc::clone(&text)));
+            text
+        }
     };
     let quoted = Value::from(root).to_string();
     let inner = quoted.trim_matches('"');
@@ -89,7 +97,7 @@ fn body(types: &[String], root: &str) -> Bytes {
 }
 
 /// The document; all types when none is named.
-fn document(named: &[String]) -> Value {
+fn document(named: &[String], registry: &Registry) -> Value {
     let all = definitions();
     let names: Vec<&str> = match named {
         [] => all.resources().iter().map(|id| all.get(*id).name.as_str()).collect(),
@@ -98,7 +106,7 @@ fn document(named: &[String]) -> Value {
     let mut paths = Map::new();
     fhir::system(&mut paths);
     for name in &names {
-        fhir::of_type(name, &mut paths);
+        fhir::of_type(name, registry, &mut paths);
     }
     operation::all(&names, !named.is_empty(), &mut paths);
     other::all(&mut paths);
@@ -116,7 +124,7 @@ fn document(named: &[String]) -> Value {
         "servers": [{ "url": ROOT }],
         "tags": tags,
         "paths": paths,
-        "components": parts::components(&names, !named.is_empty())
+        "components": parts::components(&names, !named.is_empty(), registry)
     })
 }
 

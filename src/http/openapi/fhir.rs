@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::parts::{parameters, reference, responses, search_schema};
 use crate::r4::definitions;
-use crate::search::registry::{Parameter, registry};
+use crate::search::registry::{Parameter, Registry};
 
 const BOTH: [&str; 2] = ["_format", "_pretty"];
 const SEARCH: [&str; 8] =
@@ -70,7 +70,7 @@ pub(super) fn system(paths: &mut Map<String, Value>) {
 }
 
 /// The paths of a type.
-pub(super) fn of_type(name: &str, paths: &mut Map<String, Value>) {
+pub(super) fn of_type(name: &str, registry: &Registry, paths: &mut Map<String, Value>) {
     let operation =
         |code: &str, summary: &str, parameters: Vec<Value>, body: Option<&str>, answers: &[(&str, &str)]| {
             Operation {
@@ -85,7 +85,7 @@ pub(super) fn of_type(name: &str, paths: &mut Map<String, Value>) {
         };
     let named = parameters;
     let written = [("200", name), ("201", name)];
-    let criteria = || search_parameters(name);
+    let criteria = || search_parameters(name, registry);
     paths.insert(
         format!("/fhir/{name}"),
         json!({
@@ -127,24 +127,30 @@ pub(super) fn of_type(name: &str, paths: &mut Map<String, Value>) {
     );
 }
 
-/// The parameters of the standard that a type can be searched by; [base]/metadata lists further ones.
-fn searchable(name: &str) -> impl Iterator<Item = &'static Parameter> {
+/// The parameters a type can be searched by, from the registry that serves them.
+fn searchable<'r>(name: &str, registry: &'r Registry) -> impl Iterator<Item = &'r Parameter> {
     let number = definitions().resource_number(name).unwrap_or(0);
-    registry().of(number).iter().map(std::sync::Arc::as_ref).filter(|parameter| !parameter.is_derived)
+    registry.of(number).iter().map(AsRef::as_ref).filter(|parameter: &&Parameter| !parameter.is_derived)
+}
+
+/// The name of a parameter among the components, which takes fewer letters than a code.
+fn component(name: &str, parameter: &Parameter) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
+    format!("{name}-{}", parameter.code.chars().map(letter).collect::<String>())
 }
 
 /// References to them.
-fn search_parameters(name: &str) -> Vec<Value> {
-    let own = searchable(name).map(|parameter| reference("parameters", &format!("{name}-{}", parameter.code)));
+fn search_parameters(name: &str, registry: &Registry) -> Vec<Value> {
+    let own = searchable(name, registry).map(|parameter| reference("parameters", &component(name, parameter)));
     parameters(&["_id", "_lastUpdated"]).into_iter().chain(own).collect()
 }
 
 /// The search parameters of a type as components.
-pub(super) fn add_search_parameters(name: &str, components: &mut Map<String, Value>) {
-    for parameter in searchable(name) {
+pub(super) fn add_search_parameters(name: &str, registry: &Registry, components: &mut Map<String, Value>) {
+    for parameter in searchable(name, registry) {
         let schema = reference("schemas", search_schema(parameter.kind));
         let description =
             json!({ "name": parameter.code, "in": "query", "description": parameter.url, "schema": schema });
-        components.insert(format!("{name}-{}", parameter.code), description);
+        components.insert(component(name, parameter), description);
     }
 }

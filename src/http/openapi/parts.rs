@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::examples::example;
 use super::fhir::add_search_parameters;
 use crate::r4::parameters::ParameterKind;
+use crate::search::registry::Registry;
 use crate::validation::schema;
 
 /// `#/components/KIND/NAME`
@@ -278,10 +279,10 @@ fn relocate(schema: &mut Value) {
 }
 
 /// All components.
-pub(super) fn components(names: &[&str], is_whole: bool) -> Value {
+pub(super) fn components(names: &[&str], is_whole: bool, registry: &Registry) -> Value {
     let mut parameters = all_parameters(names);
     if let Some(parameters) = parameters.as_object_mut() {
-        names.iter().for_each(|name| add_search_parameters(name, parameters));
+        names.iter().for_each(|name| add_search_parameters(name, registry, parameters));
     }
     json!({
         "parameters": parameters,

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{document, types};
 use crate::format::json::parse;
+use crate::search::registry::registry;
 use crate::validation::structure::check_resource;
 
 fn references<'d>(node: &'d Value, found: &mut Vec<&'d str>) {
@@ -53,12 +54,12 @@ fn check(document: &Value) {
 /// References lead somewhere, ids and parameters are unique, those of the path are declared.
 #[test]
 fn is_consistent() {
-    let whole = document(&[]);
+    let whole = document(&[], registry());
     check(&whole);
     let size = whole.to_string().len();
     assert!(size < 4 << 20, "{size}");
     assert!(whole["paths"]["/fhir/Patient/{id}/$everything"]["get"].is_object());
-    check(&document(&["Patient".to_owned(), "Observation".to_owned()]));
+    check(&document(&["Patient".to_owned(), "Observation".to_owned()], registry()));
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn types_are_read() {
 
 #[test]
 fn examples_are_valid() {
-    let whole = document(&[]);
+    let whole = document(&[], registry());
     for (name, body) in whole["components"]["requestBodies"].as_object().unwrap() {
         for example in body["content"]["application/fhir+json"]["examples"].as_object().into_iter().flatten() {
             let text = example.1["value"].to_string();
