@@ -8,8 +8,8 @@ mod support;
 
 mod bad_input;
 mod batch;
-mod coding;
 mod bundle_reads;
+mod coding;
 mod conditional_create;
 mod conditional_delete;
 mod conditional_update;
