@@ -363,20 +363,32 @@ impl<'t> Resolver<'t> {
     }
 
     fn value_set(&mut self, canonical: &str) -> Result<Arc<ValueSet>, String> {
-        let (url, version) = split(canonical);
+        // `url of a profile#id`: what the profile contains. Other fragments say nothing.
+        let is_profile = |holder: &str| {
+            let (url, version) = split(holder);
+            !url.is_empty() && self.terminology.definitions.find("StructureDefinition", url, version).is_some()
+        };
+        let holder = canonical.split_once('#').filter(|(holder, _)| is_profile(holder));
+        let (url, version) = if holder.is_some() { (canonical, None) } else { split(canonical) };
         let terminology = self.terminology;
         let generation = terminology.generation();
         let key = KeyRef(generation, Kind::Set, url, version);
         let found = match terminology.cache.get(&key) {
             Some(Kept::Set(found)) => found,
             _ => {
-                self.enter(url, version)?;
-                let found = terminology.definitions.find("ValueSet", url, version);
-                let found = found.map(|definition| {
-                    let contained = Arc::clone(&definition);
-                    Arc::new(ValueSet::read(definition, contained.list("contained"), self))
-                });
-                self.open.pop();
+                let found = match holder {
+                    Some((profile, id)) => self.value_set_of_profile(profile, id),
+                    None => {
+                        self.enter(url, version)?;
+                        let found = terminology.definitions.find("ValueSet", url, version);
+                        let found = found.map(|definition| {
+                            let contained = Arc::clone(&definition);
+                            Arc::new(ValueSet::read(definition, contained.list("contained"), self))
+                        });
+                        self.open.pop();
+                        found
+                    }
+                };
                 let key = Key(generation, Kind::Set, url.to_owned(), version.map(str::to_owned));
                 terminology.cache.insert(key, Kept::Set(found.clone()));
                 found
@@ -389,6 +401,13 @@ impl<'t> Resolver<'t> {
             Some(set) => Ok(set),
             None => Err(format!("the value set {canonical} is not here")),
         }
+    }
+
+    /// A value set that a profile contains (`url|version#id`), which bindings in it name.
+    fn value_set_of_profile(&mut self, profile: &str, id: &str) -> Option<Arc<ValueSet>> {
+        let (url, version) = split(profile);
+        let definition = self.terminology.definitions.find("StructureDefinition", url, version)?;
+        self.contained_value_set(id, definition.list("contained")).ok()
     }
 
     fn contained_value_set(&mut self, id: &str, contained: &[Node<'static>]) -> Result<Arc<ValueSet>, String> {

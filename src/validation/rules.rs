@@ -11,6 +11,7 @@ pub(crate) mod questionnaire;
 pub(crate) mod remark;
 pub(super) mod texts;
 mod values;
+pub(crate) mod vital_signs;
 
 use std::sync::OnceLock;
 
@@ -104,6 +105,7 @@ fn primitive_value(class: Class, item: &Item<'_>, remarks: &mut Vec<Remark>) {
     match (class, item.text()) {
         (Class::Uri, Some(text)) => values::uri(text, remarks),
         (Class::Text, Some(text)) => values::text(text, remarks),
+        (Class::Narrative, Some(text)) => values::narrative(text, remarks),
         _ => {}
     }
 }
@@ -116,6 +118,7 @@ enum Class {
     Quantity,
     Uri,
     Text,
+    Narrative,
     Other,
 }
 
@@ -129,6 +132,7 @@ fn class(id: TypeId) -> Class {
             "Attachment" => Class::Attachment,
             "uri" | "url" | "canonical" | "oid" | "uuid" => Class::Uri,
             "string" | "markdown" => Class::Text,
+            "xhtml" => Class::Narrative,
             _ if all.get(id).kind == Kind::Complex && is_a(id, "Quantity") => Class::Quantity,
             _ => Class::Other,
         };

@@ -115,6 +115,7 @@ impl Validator {
         for profile in profiles {
             run.profile(profile, item, &place, &scope);
         }
+        run.forget_accepted_displays();
         findings.append(&mut run.findings);
         findings.sort_by_key(|finding| match finding.severity {
             Severity::Error => 0,
@@ -216,6 +217,8 @@ pub(crate) struct Run<'v, 'r> {
     active: Vec<(usize, usize)>,
     /// Above 0 findings are only counted: somebody asks whether something conforms.
     quiet: usize,
+    /// Displays of codes that a value set accepts: place, code, display.
+    accepted: HashSet<(String, String, String)>,
     budget: usize,
     _resource: PhantomData<&'r ()>,
 }
@@ -230,6 +233,7 @@ impl<'v, 'r> Run<'v, 'r> {
             done: HashSet::new(),
             active: Vec::new(),
             quiet: 0,
+            accepted: HashSet::new(),
             budget: BUDGET,
             _resource: PhantomData,
         }

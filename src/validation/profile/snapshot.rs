@@ -8,12 +8,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::element::{CORE, DiscriminatorKind, ElementDef, Slicing, SlicingRules};
+use super::element::{CORE, DiscriminatorKind, ElementDef, Slicing, SlicingRules, Strength};
 use super::tree::{Step, Tree, capitalised, steps_of};
 use crate::format::json::{self, Node};
 use crate::r4::canonical::{self, Canonicals};
 use crate::r4::pack::{self, Section};
 
+/// What the profiles of vital signs are derived from.
+const VITAL_SIGNS: &str = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
 /// Deepest chain of definitions that need each other.
 const MAX_CHAIN: usize = 40;
 
@@ -100,7 +102,8 @@ impl Snapshots {
         let definition = found.ok_or_else(|| ProfileError::Unknown(canonical.to_owned()))?;
         let unusable = |reason: &str| ProfileError::Unusable { url: url.to_owned(), reason: reason.to_owned() };
         let elements = |view: &str| -> Vec<ElementDef> {
-            definition.get(view).map_or(&[][..], |view| view.list("element")).iter().map(ElementDef::read).collect()
+            let elements = definition.get(view).map_or(&[][..], |view| view.list("element"));
+            elements.iter().map(ElementDef::read).map(|element| with_usable_binding(element, &definition)).collect()
         };
         let snapshot = elements("snapshot");
         let tree = if snapshot.is_empty() {
@@ -161,6 +164,29 @@ impl Snapshots {
 }
 
 /// What slices leave unsaid.
+/// An element whose binding can be used outside of its definition.
+///
+/// A value set that the definition contains (`#id`) is named by the definition as well. And R4's vital signs
+/// ask for units of `ucum-vitals-common` in values of components of every type, codes and ratios included:
+/// an error in the standard, which HL7's validator reads as extensible.
+fn with_usable_binding(mut element: ElementDef, definition: &Node<'_>) -> ElementDef {
+    let url = definition.text("url").unwrap_or_default();
+    let is_vital_sign = url == VITAL_SIGNS || definition.text("baseDefinition") == Some(VITAL_SIGNS);
+    if let Some(binding) = &mut element.binding {
+        if binding.value_set.starts_with('#') {
+            let version = definition.text("version").map(|version| format!("|{version}")).unwrap_or_default();
+            binding.value_set = format!("{url}{version}{}", binding.value_set);
+        } else if is_vital_sign
+            && url.starts_with(CORE)
+            && element.path == "Observation.component.value[x]"
+            && binding.value_set.starts_with("http://hl7.org/fhir/ValueSet/ucum-vitals-common")
+        {
+            binding.strength = Strength::Extensible;
+        }
+    }
+    element
+}
+
 fn finish(tree: &mut Tree) {
     tree.imply_slicing();
     for below in tree.children.iter_mut().chain(&mut tree.slices) {

@@ -190,6 +190,11 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "検索結果の OperationOutcome の mode は outcome である必要があります",
     ),
     (
+        "narrative-entity",
+        "the narrative has the HTML entity &{0};, which XML does not know: write the character itself",
+        "説明文に XML にない HTML 実体参照 &{0}; があります。文字そのものを書く必要があります",
+    ),
+    (
         "bundle-link-twice",
         "the Bundle has more than one link with the relation '{0}'",
         "Bundle に relation「{0}」のリンクが複数あります",

@@ -1,8 +1,9 @@
 //! Values whose parts must agree, or that have a form their type does not tell: attachments, units,
-//! URIs, texts that look like script.
+//! URIs, texts that look like script, entities in narratives.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use quick_xml::escape::resolve_xml_entity;
 
 use super::remark::Remark;
 use crate::format::json::Node;
@@ -94,6 +95,30 @@ pub(crate) fn text(text: &str, remarks: &mut Vec<Remark>) {
     }
 }
 
+/// A narrative: only the five entities of XML and character references (narrative.html#xhtml: "there is no
+/// support for HTML entities like &nbsp; or &copy; … Unicode characters SHALL be used instead").
+pub(crate) fn narrative(text: &str, remarks: &mut Vec<Remark>) {
+    let mut rest = text;
+    while let Some(start) = rest.find(['&', '<']) {
+        rest = rest.get(start..).unwrap_or_default();
+        // What looks like an entity in a comment or in character data is none.
+        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>")].into_iter().find(|(open, _)| rest.starts_with(open));
+        if let Some((open, close)) = skipped {
+            rest = rest.get(open.len()..).and_then(|inner| inner.split_once(close)).map_or("", |(_, after)| after);
+            continue;
+        }
+        if let Some(name) = rest.strip_prefix('&').and_then(|rest| rest.split_once(';')).map(|(name, _)| name)
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && resolve_xml_entity(name).is_none()
+        {
+            remarks.push(Remark::error(IssueCode::Invalid, "narrative-entity", "").with(name));
+            return;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +172,17 @@ mod tests {
             remarks.len()
         };
         assert_eq!((judge("x < 5 <b>y</b>"), judge("Standard <SCRIPT>x</script>")), (0, 1));
+    }
+
+    #[test]
+    fn narratives_have_the_entities_of_xml() {
+        let judge = |content: &str| {
+            let mut remarks = Vec::new();
+            narrative(&format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{content}</div>"), &mut remarks);
+            remarks.into_iter().map(|remark| remark.parameters.concat()).collect::<Vec<_>>()
+        };
+        assert_eq!(judge("a &amp; b &lt; &#160;&#xA0; <!-- &reg; --><![CDATA[&reg;]]>"), [""; 0]);
+        assert_eq!(judge("CPT&reg; &amp; more"), ["reg"]);
+        assert_eq!(judge("<a title='&nbsp;'>x</a>"), ["nbsp"]);
     }
 }

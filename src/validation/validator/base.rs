@@ -98,6 +98,9 @@ impl<'r> Run<'_, 'r> {
         for profile in claimed.iter().filter_map(|profile| profile.as_str()) {
             self.profile(profile, item, place, scope);
         }
+        if let Some(profile) = rules::vital_signs::profile(node_of(&item)) {
+            self.profile(profile, item, place, scope);
+        }
     }
 
     /// An element and everything below it.

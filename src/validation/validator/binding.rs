@@ -40,7 +40,10 @@ impl<'r> Run<'_, 'r> {
         let mut unknown: Option<(String, String)> = None;
         for code in codes {
             match self.validator.codes.in_value_set(value_set, *code) {
-                Verdict::Yes => return,
+                Verdict::Yes => {
+                    self.accept_display(code, place);
+                    return;
+                }
                 Verdict::WrongDisplay(right) => {
                     self.wrong_display(code, right, place);
                     return;
@@ -81,6 +84,30 @@ impl<'r> Run<'_, 'r> {
                 self.report(Severity::Error, IssueCode::CodeInvalid, "code-unknown", parameters, place);
             }
         }
+    }
+
+    /// A value set may show a code in its own words (ValueSet.compose.include.concept.display and designation):
+    /// then they are right here, although the code system has others.
+    fn accept_display(&mut self, code: &CodeRef<'_>, place: &Place<'_>) {
+        if self.quiet == 0
+            && let Some(display) = code.display
+        {
+            self.accepted.insert((place.text(), shown(code), display.to_owned()));
+        }
+    }
+
+    /// Takes back what was said of displays that a value set accepted.
+    pub(super) fn forget_accepted_displays(&mut self) {
+        let accepted = std::mem::take(&mut self.accepted);
+        self.findings.retain(|finding| {
+            let ("display", [code, display, ..]) = (finding.message, finding.parameters.as_slice()) else {
+                return true;
+            };
+            let place = finding.expression.as_deref().unwrap_or_default();
+            let bound = place.rsplit_once(".coding[").map_or(place, |(concept, _)| concept);
+            let is_accepted = |place: &str| accepted.contains(&(place.to_owned(), code.clone(), display.clone()));
+            !is_accepted(place) && !is_accepted(bound)
+        });
     }
 
     fn wrong_display(&mut self, code: &CodeRef<'_>, right: String, place: &Place<'_>) {
