@@ -175,6 +175,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "{0} への参照はここでは使用できません。参照できるもの: {1}{2}",
     ),
     (
+        "target-profile-unknown",
+        "the resource {0} cannot be checked: the profile allowed here is not known: {1}{2}",
+        "リソース {0} を検証できません。ここで許されるプロファイルが不明です: {1}{2}",
+    ),
+    (
         "target-profile",
         "the resource {0} does not conform to any of the profiles allowed here: {1}{2}",
         "リソース {0} は、ここで許されるどのプロファイルにも適合しません: {1}{2}",

@@ -10,7 +10,10 @@ pub(super) fn example(name: &str) -> Option<Value> {
             "name": [{ "text": "見本　花子" }], "gender": "female", "birthDate": "1942-05-03"
         }),
         "Observation" => json!({
-            "status": "final", "code": { "coding": [{ "system": "http://loinc.org", "code": "8302-2" }], "text": "身長" },
+            "status": "final", "category": [{ "coding": [
+                { "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs" }] }],
+            "code": { "coding": [{ "system": "http://loinc.org", "code": "8302-2" }], "text": "身長" },
+            "subject": { "display": "見本　花子" },
             "effectiveDateTime": "2025-07-14", "valueQuantity": { "value": 148.5, "unit": "cm", "system": "http://unitsofmeasure.org", "code": "cm" }
         }),
         "Condition" => json!({ "code": { "text": "骨粗鬆症" }, "subject": { "display": "見本　花子" } }),

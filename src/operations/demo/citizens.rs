@@ -283,7 +283,7 @@ impl Citizen {
         key: &str,
         (name, code): (&str, &str),
         (value, unit, ucum): (&'static str, &str, &str),
-        category: &str,
+        of_japan: &str,
     ) -> Node<'static> {
         let system = "http://jpfhir.jp/fhir/core/CodeSystem/JP_SimpleObservationCategory_CS";
         let quantity = object([
@@ -292,12 +292,19 @@ impl Citizen {
             ("system", text(UCUM)),
             ("code", text(ucum)),
         ]);
+        let category = |coding: Node<'static>| object([("coding", list([coding]))]);
+        let mut categories = vec![category(coding(system, of_japan))];
+        if of_japan == "body-measurement" {
+            // What R4 calls a vital sign says so (observation-vitalsigns.html).
+            let general = "http://terminology.hl7.org/CodeSystem/observation-category";
+            categories.push(category(coding(general, "vital-signs")));
+        }
         put(
             "Observation",
             &self.key(key),
             vec![
                 ("status", text("final")),
-                ("category", list([object([("coding", list([coding(system, category)]))])])),
+                ("category", Node::Array(categories)),
                 ("code", concept(name, [coding(LOINC, code)])),
                 ("subject", self.subject()),
                 ("effectiveDateTime", text(self.measured)),

@@ -252,7 +252,17 @@ impl<'r> Run<'_, 'r> {
                     return;
                 }
                 let inner = scope.of_target(resource, full_url, how);
-                if !profiles.iter().any(|profile| self.is_conformant(profile, resource, place, &inner)) {
+                let is_known = |profile: &&str| self.validator.profile(profile, false).is_ok();
+                let (known, unknown): (Vec<&str>, Vec<&str>) = profiles.iter().copied().partition(is_known);
+                if known.iter().any(|profile| self.is_conformant(profile, resource, place, &inner)) {
+                    return;
+                }
+                // It must conform to one of them (elementdefinition-definitions.html#type.targetProfile): where one is
+                // unknown that cannot be said of what is at hand, which HL7's validator takes for an error as well.
+                if !unknown.is_empty() {
+                    let parameters = vec![reference.to_owned(), unknown.join(", "), of.to_owned()];
+                    self.report(Severity::Error, IssueCode::NotFound, "target-profile-unknown", parameters, place);
+                } else {
                     let parameters = vec![reference.to_owned(), profiles.join(", "), of.to_owned()];
                     self.report(Severity::Error, IssueCode::Structure, "target-profile", parameters, place);
                 }
