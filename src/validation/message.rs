@@ -284,6 +284,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ),
     ("narrative-language", "the narrative must have {0}{1}", "narrative には {0} が必要です{1}"),
     (
+        "reference-type",
+        "the type is {0}, but the reference {1} leads to a resource of type {2}",
+        "type は {0} ですが、参照 {1} の示すリソースは {2} です",
+    ),
+    (
         "contained-missing",
         "the reference {0} names a contained resource that is not there",
         "参照 {0} が示す contained リソースがありません",

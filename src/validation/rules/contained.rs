@@ -1,5 +1,6 @@
 //! A reference to a contained resource must find it, and a contained resource must be referred to
-//! (FHIR R4 references.html#contained; `dom-3`, with references in narratives as well).
+//! (FHIR R4 references.html#contained; `dom-3`, with references in narratives as well). The type that a
+//! reference states is that of its target (references-definitions.html#Reference.type).
 
 use std::collections::HashSet;
 
@@ -7,19 +8,43 @@ use crate::fhirpath::Item;
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::outcome::{IssueCode, Severity};
+use crate::r4::reference::Reference;
 use crate::validation::instance::node_of;
 use crate::validation::place::Place;
+use crate::validation::profile::element::CORE;
 use crate::validation::validator::{Run, Scope, Target};
 
 pub(super) fn element<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
     if definitions().get(item.type_id).name != "Reference" {
         return;
     }
-    if let Some(reference) = node_of(&item).text("reference")
-        && reference.starts_with('#')
-        && matches!(scope.resolve(reference), Target::Elsewhere)
-    {
+    let node = node_of(&item);
+    let Some(reference) = node.text("reference") else { return };
+    let declared = node.text("type").map(|name| name.strip_prefix(CORE).unwrap_or(name));
+    let declared = declared.and_then(|name| definitions().resource(name));
+    let is_contained = reference.starts_with('#');
+    if !is_contained && declared.is_none() {
+        return;
+    }
+    let actual = match scope.resolve(reference) {
+        Target::Here { resource, .. } => Some(resource.type_id),
+        Target::Elsewhere => match Reference::parse(reference) {
+            Reference::Local { resource_type, .. } | Reference::Absolute { resource_type, .. } => {
+                definitions().resource(resource_type)
+            }
+            _ => None,
+        },
+    };
+    if is_contained && actual.is_none() {
         run.report(Severity::Error, IssueCode::NotFound, "contained-missing", vec![reference.to_owned()], place);
+    }
+    // "If both … are populated and Reference.reference is a FHIR URL, both SHALL be consistent."
+    if let (Some(declared), Some(actual)) = (declared, actual)
+        && declared != actual
+    {
+        let name = |id| definitions().get(id).name.clone();
+        let parameters = vec![name(declared), reference.to_owned(), name(actual)];
+        run.report(Severity::Error, IssueCode::Invalid, "reference-type", parameters, &place.child("type", None));
     }
 }
 
