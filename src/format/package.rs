@@ -115,7 +115,11 @@ pub fn read(archive: impl Read, mut take: impl FnMut(Packaged)) -> Result<Manife
             continue;
         }
         let text = |name: &str| node.text(name).unwrap_or_default().to_owned();
-        let (resource_type, url, version) = (text("resourceType"), text("url"), text("version"));
+        let (resource_type, mut url, version) = (text("resourceType"), text("url"), text("version"));
+        // R4 gives it no URL; it goes by its address.
+        if resource_type == "NamingSystem" && url.is_empty() && !text("id").is_empty() {
+            url = format!("NamingSystem/{}", text("id"));
+        }
         if !resource_type.is_empty() && !url.is_empty() {
             drop(node);
             take(Packaged { resource_type, url, version, body });
@@ -156,12 +160,14 @@ mod tests {
             ("package/package.json", MANIFEST),
             ("package/V.json", r#"{"resourceType":"ValueSet","url":"http://a/v","version":"2"}"#),
             ("package/P.json", r#"{"resourceType":"Patient","id":"p"}"#),
+            ("package/N.json", r#"{"resourceType":"NamingSystem","id":"n"}"#),
             ("package/example/E.json", r#"{"resourceType":"ValueSet","url":"http://a/e"}"#),
             ("package/.index.json", "not even JSON"),
         ]);
         let mut taken = Vec::new();
         let manifest = read(bytes.as_slice(), |packaged| taken.push((packaged.url, packaged.version))).unwrap();
-        assert_eq!(taken, [("http://a/v".to_owned(), "2".to_owned())]);
+        let naming = ("NamingSystem/n".to_owned(), String::new());
+        assert_eq!(taken, [("http://a/v".to_owned(), "2".to_owned()), naming]);
         assert!(manifest.is_for_r4());
         assert_eq!(manifest.dependencies, [("hl7.fhir.r4.core".to_owned(), "4.0.1".to_owned())]);
     }
