@@ -344,7 +344,7 @@ impl Walk<'_> {
         self.tick()?;
         let mut imports: Vec<&Arc<ValueSet>> = Vec::new();
         for import in &clause.value_sets {
-            imports.push(import.as_ref().map_err(|why| TermError::NotFound(why.clone()))?);
+            imports.push(import.as_ref().map_err(|why| TermError::NotSupported(why.clone()))?);
         }
         let Some(url) = &clause.system else {
             // Codes of all the value sets: those of the first that the others have too.

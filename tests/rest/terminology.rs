@@ -123,6 +123,8 @@ fn what_cannot_be_expanded_says_why() {
                 .contains("http://snomed.info/sct")
         );
         refused(&server.get("ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/mimetypes"), 422);
+        // It is here; what it imports is not.
+        refused(&server.get("ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/media-modality"), 422);
         refused(&server.get(&format!("ValueSet/$expand?url={GENDER_SET}&count=-1")), 400);
         refused(&server.get(&format!("ValueSet/$expand?url={GENDER_SET}&date=2020-01-01")), 501);
         refused(&server.get("ValueSet/$expand?context=http://example.org/x"), 501);
