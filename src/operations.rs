@@ -21,6 +21,7 @@ mod meta;
 pub mod offer;
 mod package;
 mod reindex;
+mod stats;
 mod table;
 mod terminology;
 mod validate;

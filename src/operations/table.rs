@@ -22,6 +22,7 @@ const ROOMS: &[&[Operation]] = &[
     super::everything::OPERATIONS,
     super::meta::OPERATIONS,
     super::lastn::OPERATIONS,
+    super::stats::OPERATIONS,
     super::composition::OPERATIONS,
     super::matching::OPERATIONS,
     super::lists::OPERATIONS,

@@ -13,7 +13,17 @@ fn is_a_capability_statement_of_r4() {
         assert_eq!(statement["fhirVersion"], "4.0.1");
         assert_eq!(statement["kind"], "instance");
         assert_eq!(statement["implementation"]["url"], json!(server.base));
-        assert_eq!(statement["format"], json!(["application/fhir+json", "json", "application/fhir+xml", "xml"]));
+        assert_eq!(
+            statement["format"],
+            json!([
+                "application/fhir+json",
+                "json",
+                "application/fhir+xml",
+                "xml",
+                "application/fhir+ndjson",
+                "ndjson"
+            ])
+        );
     });
 }
 
