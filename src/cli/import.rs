@@ -113,6 +113,9 @@ fn import(arguments: Arguments) -> Result<ExitCode, Failure> {
     for input in inputs {
         run.file(input)?;
     }
+    if let Some(engine) = &run.engine {
+        engine.store().refresh_statistics().map_err(store_failure)?;
+    }
     refusals.finish(&progress)?;
     drop(progress);
     Ok(summary(&counters, files, arguments.dry_run, started.elapsed().as_secs_f64()))

@@ -128,6 +128,18 @@ impl Store {
         self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
+    /// Tells PostgreSQL's planner what is there now, after a great change such as an import; it would find
+    /// out by itself a minute or more later. SQLite needs nothing: searches are led by counting there.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn refresh_statistics(&self) -> Result<(), StoreError> {
+        if !self.options.database.is_postgres() {
+            return Ok(());
+        }
+        Connection::open(&self.options.database, Role::Writer)?.batch("ANALYZE")
+    }
+
     /// Asks the database for a sign of life. Blocks.
     ///
     /// # Errors

@@ -296,12 +296,42 @@ pub(super) fn total_statement(connection: &mut Connection, query: &Query) -> Res
             let keys = key_set(condition).unwrap_or_default();
             statement.sql("SELECT count(DISTINCT key) AS n FROM (").append(keys).sql(") k");
         }
-        _ => {
-            statement.sql("SELECT count(*) AS n");
-            from_where(connection, &mut statement, query)?;
-        }
+        conditions => match broad_sets(connection, query, conditions)? {
+            Some(sets) => {
+                statement.sql("SELECT count(*) AS n FROM (");
+                for (place, keys) in sets.into_iter().enumerate() {
+                    statement.sql(if place == 0 { "SELECT key FROM (" } else { " INTERSECT SELECT key FROM (" });
+                    statement.append(keys).sql(&format!(") s{place}"));
+                }
+                statement.sql(") k").uncached();
+            }
+            None => {
+                statement.sql("SELECT count(*) AS n");
+                from_where(connection, &mut statement, query)?;
+            }
+        },
     }
     Ok(statement)
+}
+
+/// The sets of a query whose conditions are all broad: what they have in common is counted by going
+/// through each once, where asking the others for each resource of one would go to and fro.
+fn broad_sets(
+    connection: &mut Connection,
+    query: &Query,
+    conditions: &[Condition],
+) -> Result<Option<Vec<Statement>>, StoreError> {
+    let is_plain = |condition: &Condition| matches!(condition, Condition::Indexed { negated: false, .. });
+    if conditions.len() < 2 || query.type_number == 0 || query.among.is_some() || !conditions.iter().all(is_plain) {
+        return Ok(None);
+    }
+    let Some(sets) = conditions.iter().map(key_set).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    for keys in &sets {
+        if probe(connection, keys.clone())? < PROBED {
+            return Ok(None);
+        }
+    }
+    Ok(Some(sets))
 }
 
 /// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included.
