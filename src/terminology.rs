@@ -5,7 +5,7 @@
 //!
 //! Definitions come from [`Canonicals`]; what was made of them is kept in bounded memory and made
 //! anew as soon as their generation changes. Code systems too large to be one resource come from
-//! [`LargeSystems`], those with a grammar from [`computed`].
+//! [`LargeSystems`], those with a grammar from `computed`.
 //!
 //! No false errors: what depends on something that is not here (SNOMED CT, LOINC, a package that
 //! was not installed) is *unknown*, with the reason.

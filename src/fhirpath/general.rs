@@ -1,7 +1,7 @@
 //! The whole N1 language over borrowed resources: for invariants, questions people ask and slices.
 //! Search parameters use the compiled form of [`mod@super::compile`] instead, which knows less.
 //!
-//! text → tree → [`check`] of names against the tables → [`plan`], once an expression; then [`Run`]
+//! text → tree → `check` of names against the tables → `plan`, once an expression; then `Run`
 //! evaluates it. Conditions are evaluated as truth values and existence without building lists;
 //! paths go depth first without lists in between.
 //!

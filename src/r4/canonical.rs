@@ -2,7 +2,7 @@
 //! standard's own, those of installed packages, those stored here as resources.
 //!
 //! Sources are asked in order ([`Layers`]); a definition is read when it is first asked for and
-//! shared from then on. The types of the standard are not here but in [`super::definitions`]: they
+//! shared from then on. The types of the standard are not here but in [`mod@super::definitions`]: they
 //! have a form of their own.
 
 use std::collections::BTreeMap;

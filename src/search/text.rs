@@ -6,7 +6,7 @@
 //! the start of some token. Other letters and digits are words as they are; a search for one finds
 //! words that begin with it. All text is folded as for string parameters.
 //!
-//! Narrative and the rest are kept apart. At most [`MOST_TOKENS`] tokens of each are kept, which
+//! Narrative and the rest are kept apart. At most 8,000 tokens of each are kept, which
 //! also is what PostgreSQL can keep in order; attachments, URLs and times are left out.
 
 use crate::format::json::Node;
