@@ -1,6 +1,6 @@
 //! FHIR interactions: create, read, update, patch, delete, history, search, batch, transaction.
 //!
-//! May use: `store`, `notebook`, `validation`, `terminology`, `search`, `r4`. Must not know: HTTP (status numbers
+//! May use: `access`, `store`, `notebook`, `validation`, `terminology`, `search`, `r4`. Must not know: HTTP (status numbers
 //! are FHIR's, headers are not its business).
 //!
 //! A write is prepared outside the writer (parsed, checked, indexed, projected) and decided inside
@@ -38,6 +38,10 @@ pub use prepare::decode_pairs;
 pub use single::{SearchPlace, Searched};
 pub use subset::{is_whole, subset};
 
+use std::sync::Arc;
+
+use crate::access::{Caller, Interaction};
+use crate::r4::outcome::IssueCode;
 use crate::search::parse::ParseOptions;
 use crate::store::Store;
 
@@ -75,19 +79,46 @@ impl Default for EngineSettings {
     }
 }
 
-/// The engine. Cheap to clone.
+/// The engine, as one caller has it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
     store: Store,
-    settings: std::sync::Arc<EngineSettings>,
-    knowledge: std::sync::Arc<knowledge::Knowledge>,
+    settings: Arc<EngineSettings>,
+    knowledge: Arc<knowledge::Knowledge>,
+    caller: Arc<Caller>,
 }
 
 impl Engine {
-    /// An engine over a store.
+    /// An engine over a store, for this program itself.
     #[must_use]
     pub fn new(store: Store, settings: EngineSettings) -> Self {
-        Self { store, settings: std::sync::Arc::new(settings), knowledge: std::sync::Arc::default() }
+        Self { store, settings: Arc::new(settings), knowledge: Arc::default(), caller: Caller::program() }
+    }
+
+    /// The same engine for a caller: whatever is asked of it is asked by them.
+    #[must_use]
+    pub fn for_caller(&self, caller: Arc<Caller>) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// Refuses what the caller's token does not allow. An empty type name means all types.
+    ///
+    /// # Errors
+    /// 403 with the scope that would be needed.
+    pub fn permit(&self, interaction: Interaction, type_name: &str) -> Result<(), Rejection> {
+        if self.caller.may(interaction, type_name) {
+            return Ok(());
+        }
+        let name = if type_name.is_empty() { "*" } else { type_name };
+        let letter = interaction.letter();
+        let text = format!("the access token does not allow this; it takes a scope such as user/{name}.{letter}");
+        Err(Rejection::new(403, IssueCode::Forbidden, text))
     }
 
     /// The store below.

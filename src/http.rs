@@ -1,13 +1,15 @@
 //! HTTP: routes, negotiation, headers, limits; every refusal is an OperationOutcome.
 //!
-//! May use: `engine`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
+//! May use: `engine`, `access`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
 mod bundles;
 mod capability;
+mod client_certificate;
 mod coding;
 mod context;
 mod explained;
 mod fhir;
+mod gate;
 mod negotiation;
 mod notebook;
 mod openapi;
@@ -15,14 +17,18 @@ mod operation;
 mod respond;
 mod schema;
 mod terminology_capability;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, guard, web};
 
 pub use capability::capability_statement;
+pub use tls::{ClientAuth, TlsSettings, TlsVersion};
 
+use crate::access::Caller;
 use crate::engine::Engine;
 
 /// Settings of the HTTP server.
@@ -38,6 +44,24 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// TLS; without it plain HTTP.
+    pub tls: Option<TlsSettings>,
+    /// The header in which those proxies pass the certificate of a client on.
+    pub client_cert_header: Option<String>,
+    /// Whether callers must say who they are.
+    pub authentication: Authentication,
+    /// It listens where others reach it without TLS or without authentication, on the word of who started it.
+    pub is_insecure: bool,
+}
+
+/// Whether callers must say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Authentication {
+    /// Anybody may do anything.
+    #[default]
+    Off,
+    /// Nothing without an access token.
+    Required,
 }
 
 impl Default for HttpSettings {
@@ -48,15 +72,20 @@ impl Default for HttpSettings {
             max_body: 50 << 20,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             trusted_proxies: Vec::new(),
+            tls: None,
+            client_cert_header: None,
+            authentication: Authentication::Off,
+            is_insecure: false,
         }
     }
 }
 
-/// What handlers share.
-#[derive(Debug)]
+/// What handlers share. The engine is that of the caller: `gate` binds it before a handler runs, and where it
+/// has not, nobody asks.
+#[derive(Debug, Clone)]
 struct Shared {
     engine: Engine,
-    settings: HttpSettings,
+    settings: Arc<HttpSettings>,
 }
 
 /// Serves until SIGINT or SIGTERM, then finishes what is under way (30 s at most). `ready` is told
@@ -67,9 +96,15 @@ struct Shared {
 pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAddr)) -> std::io::Result<()> {
     actix_web::rt::System::new().block_on(async move {
         let (listen, workers) = (settings.listen, settings.workers.max(1));
-        let shared = web::Data::new(Shared { engine, settings });
+        let tls = settings.tls.as_ref().map(tls::Current::load).transpose().map_err(std::io::Error::other)?;
+        let engine = engine.for_caller(match settings.authentication {
+            Authentication::Off => Caller::open(),
+            Authentication::Required => Caller::nobody(),
+        });
+        let shared = web::Data::new(Shared { engine, settings: Arc::new(settings) });
         let server = HttpServer::new(move || {
             App::new()
+                .wrap(actix_web::middleware::from_fn(gate::gate))
                 .app_data(shared.clone())
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
@@ -82,7 +117,15 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
         .keep_alive(Duration::from_secs(75))
         .client_request_timeout(Duration::from_secs(30))
         .shutdown_timeout(30)
-        .bind(listen)?;
+        .on_connect(client_certificate::on_connect);
+        let server = match tls {
+            None => server.bind(listen)?,
+            Some(current) => {
+                let acceptor = current.acceptor().map_err(std::io::Error::other)?;
+                actix_web::rt::spawn(current.watch());
+                server.bind_openssl(listen, acceptor)?
+            }
+        };
         let address = server.addrs().first().copied().unwrap_or(listen);
         let running = server.run();
         ready(address);

@@ -3,6 +3,7 @@
 //! The modules are floors; imports go down only. `ARCHITECTURE.md` is the map.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod access;
 pub mod engine;
 pub mod fhirpath;
 pub mod format;

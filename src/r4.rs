@@ -16,5 +16,6 @@ pub mod parameters;
 pub mod primitives;
 pub mod reference;
 pub mod ucum;
+pub mod url;
 
 pub use definitions::{Definitions, Field, Kind, TypeDef, TypeId, definitions};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
-use renraku::http::HttpSettings;
+use renraku::http::{Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
 use renraku::store::{Database, Store, StoreError, StoreOptions};
 use serde::Deserialize;
@@ -70,6 +70,32 @@ pub(super) struct Settings {
     /// Reverse proxies whose X-Forwarded-* headers are believed (addresses, separated by commas)
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     trusted_proxies: Option<Vec<IpAddr>>,
+    /// Certificate of this server and those between it and its CA (PEM); with it TLS is spoken. Files that
+    /// change are read again at once, and on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Lowest version of TLS: 1.3, or 1.2 for clients that know no better [default: 1.3]
+    #[arg(long, value_name = "VERSION")]
+    tls_min_version: Option<MinVersion>,
+    /// Whether clients show certificates: off, optional (who has none comes in) or required [default: off]
+    #[arg(long, value_name = "WHETHER")]
+    client_auth: Option<Asked>,
+    /// CAs of the clients' certificates (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// What those CAs revoked (PEM)
+    #[arg(long, value_name = "FILE")]
+    client_crl: Option<PathBuf>,
+    /// Header in which the trusted proxies pass on the certificate of a client, as RFC 9440 or as PEM,
+    /// percent-encoded [default: none is believed]
+    #[arg(long, value_name = "NAME")]
+    client_cert_header: Option<String>,
+    /// Whether callers must say who they are: off (anybody does anything) or required [default: off]
+    #[arg(long, value_name = "WHETHER")]
+    authentication: Option<Known>,
     /// Refuse updates without If-Match [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_if_match: Option<bool>,
@@ -98,6 +124,41 @@ pub(super) struct Settings {
     /// How it is logged [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
+}
+
+/// The lowest version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+enum MinVersion {
+    /// TLS 1.2.
+    #[value(name = "1.2")]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[value(name = "1.3")]
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Asked {
+    /// Nobody is asked.
+    Off,
+    /// Who has none comes in.
+    Optional,
+    /// Nobody comes in without one.
+    Required,
+}
+
+/// Whether callers must say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Known {
+    /// Anybody does anything.
+    Off,
+    /// Nothing without an access token.
+    Required,
 }
 
 /// What can be searched by its words.
@@ -133,7 +194,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 9] = [
+const OF_SERVE: [&str; 17] = [
     "listen",
     "base_url",
     "max_body",
@@ -143,6 +204,14 @@ const OF_SERVE: [&str; 9] = [
     "search_timeout",
     "workers",
     "trusted_proxies",
+    "tls_cert",
+    "tls_key",
+    "tls_min_version",
+    "client_auth",
+    "client_ca",
+    "client_crl",
+    "client_cert_header",
+    "authentication",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
 const OF_ENGINE: [&str; 6] =
@@ -167,7 +236,7 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))
         })
-        .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| *name != "listen").collect()))
+        .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| !matches!(*name, "listen" | "tls_cert")).collect()))
 }
 
 #[derive(Debug, Parser)]
@@ -221,6 +290,14 @@ impl Settings {
             readers: self.readers.or(lower.readers),
             workers: self.workers.or(lower.workers),
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
+            tls_cert: self.tls_cert.or(lower.tls_cert),
+            tls_key: self.tls_key.or(lower.tls_key),
+            tls_min_version: self.tls_min_version.or(lower.tls_min_version),
+            client_auth: self.client_auth.or(lower.client_auth),
+            client_ca: self.client_ca.or(lower.client_ca),
+            client_crl: self.client_crl.or(lower.client_crl),
+            client_cert_header: self.client_cert_header.or(lower.client_cert_header),
+            authentication: self.authentication.or(lower.authentication),
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
@@ -248,6 +325,7 @@ impl Settings {
                 ),
             ));
         }
+        let tls = self.tls()?;
         let base_url = self.base_url.map(|url| url.trim_end_matches('/').to_owned());
         let mut validation = ValidationPolicy::default();
         let wrong = |setting: &str, why: String| Failure::new(2, format!("{setting}: {why}"));
@@ -281,10 +359,50 @@ impl Settings {
                 max_body: self.max_body.map_or(http.max_body, |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
                 workers: self.workers.unwrap_or(http.workers).max(1),
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+                tls,
+                client_cert_header: self.client_cert_header.map(|name| name.to_ascii_lowercase()),
+                authentication: match self.authentication {
+                    Some(Known::Required) => Authentication::Required,
+                    Some(Known::Off) | None => Authentication::Off,
+                },
+                is_insecure: false,
             },
             log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })
+    }
+}
+
+impl Settings {
+    /// TLS, when it is set up.
+    fn tls(&self) -> Result<Option<TlsSettings>, Failure> {
+        let client_auth = match self.client_auth {
+            Some(Asked::Optional) => ClientAuth::Optional,
+            Some(Asked::Required) => ClientAuth::Required,
+            Some(Asked::Off) | None => ClientAuth::Off,
+        };
+        let (certificate, key) = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+            (None, None) if client_auth == ClientAuth::Off => return Ok(None),
+            (None, None) => {
+                return Err(Failure::new(2, "client_auth: clients show certificates in TLS; set tls_cert and tls_key"));
+            }
+            _ => return Err(Failure::new(2, "tls_cert and tls_key go together; only one of them is set")),
+        };
+        if client_auth != ClientAuth::Off && self.client_ca.is_none() {
+            return Err(Failure::new(2, "client_auth: set client_ca, the file with the CAs of the clients' certificates"));
+        }
+        Ok(Some(TlsSettings {
+            certificate,
+            key,
+            min_version: match self.tls_min_version {
+                Some(MinVersion::Tls12) => TlsVersion::V1_2,
+                Some(MinVersion::Tls13) | None => TlsVersion::V1_3,
+            },
+            client_auth,
+            client_ca: self.client_ca.clone(),
+            client_crl: self.client_crl.clone(),
+        }))
     }
 }
 

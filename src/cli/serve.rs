@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use renraku::engine::{Engine, EntryAnswer, Refusal, Rejection};
 use renraku::format::json::Node;
+use renraku::http::{Authentication, HttpSettings};
 use renraku::operations::demo::demo_bundles;
 use renraku::operations::offer::missing_definitions;
 use renraku::r4::definitions;
@@ -42,8 +43,7 @@ pub(super) struct Arguments {
     /// resources; they are used all the same
     #[arg(long)]
     no_guide: bool,
-    /// Listen on an address that others can reach, although nothing is encrypted and nobody is asked
-    /// who they are
+    /// Listen on an address that others can reach without TLS or without authentication
     #[arg(long)]
     insecure: bool,
     #[command(flatten)]
@@ -51,29 +51,32 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let config = arguments.settings.resolve()?;
+    let mut config = arguments.settings.resolve()?;
     let listen = config.http.listen;
-    if !listen.ip().to_canonical().is_loopback() {
+    let missing = missing(&config.http);
+    if !listen.ip().to_canonical().is_loopback() && !missing.is_empty() {
         if !arguments.insecure {
-            return Err(Failure::new(2, refusal(listen)));
+            return Err(Failure::new(2, refusal(listen, &missing)));
         }
-        tell(format_args!(
-            "WARNING: --insecure: everyone who can reach {listen} can read and change every record here. \
-             There is no TLS and no authentication. Do not do this with data of real people."
-        ));
+        tell(format_args!("WARNING: --insecure on {listen}: {missing}. Do not do this with data of real people."));
+        config.http.is_insecure = true;
     }
     config.start_log()?;
+    if config.http.is_insecure {
+        tracing::warn!(%listen, "{missing}; started with --insecure");
+    }
     let engine = config.open()?;
     if !arguments.no_guide {
         load_guide(&engine)?;
     }
     let citizen = if arguments.demo { load_demo(&engine)? } else { None };
     let base_url = config.http.base_url.clone();
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let ready = |address: SocketAddr| {
-        answer(format_args!("listening on http://{address}"));
+        answer(format_args!("listening on {scheme}://{address}"));
         if let Some(citizen) = citizen {
             let root = base_url.map_or_else(
-                || format!("http://{}", reachable(address)),
+                || format!("{scheme}://{}", reachable(address)),
                 |url| url.trim_end_matches("/fhir").to_owned(),
             );
             tell(format_args!("a timeline to look at: {root}/notebook/v1/citizens/{citizen}/timeline"));
@@ -85,12 +88,20 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
 }
 
-fn refusal(listen: SocketAddr) -> String {
+/// What a listener that others reach lacks, in words; empty when it has all.
+fn missing(http: &HttpSettings) -> String {
+    let without_tls = http.tls.is_none().then_some("without TLS everyone on the way reads along and changes what they like");
+    let unknown = (http.authentication == Authentication::Off)
+        .then_some("without authentication everyone who connects reads and changes every record");
+    [without_tls, unknown].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn refusal(listen: SocketAddr, missing: &str) -> String {
     format!(
-        "will not listen on {listen}, which others can reach: this version has no TLS and no authentication, so \
-         everyone there could read and change every record.\n\
-         Put a reverse proxy with TLS and authentication in front and listen on loopback (--listen 127.0.0.1:{port}), \
-         or, on a network that only you can reach and without data of real people, add --insecure.",
+        "will not listen on {listen}, which others can reach: {missing}.\n\
+         Set tls_cert, tls_key and authentication = required; or put a reverse proxy with both in front and listen on \
+         loopback (--listen 127.0.0.1:{port}); or, on a network that only you can reach and without data of real people, \
+         add --insecure.",
         port = listen.port()
     )
 }

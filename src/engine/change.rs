@@ -7,6 +7,7 @@ use super::carry_out::Refusal;
 use super::patch::parse_stored;
 use super::prepare::{check, type_number};
 use super::single::put;
+use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::outcome::IssueCode;
 use crate::store::Method;
@@ -27,6 +28,7 @@ impl Engine {
         change: impl for<'a> Fn(Node<'a>) -> Node<'a>,
     ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Update, type_name)?;
         for _ in 0..ATTEMPTS {
             let current = self.read_blocking(type_name, id)?;
             let changed = change(parse_stored(&current)?);

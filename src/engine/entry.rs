@@ -2,6 +2,7 @@
 
 use super::prepare::{check_id, decode_pairs, type_number};
 use super::{HistoryOf, Preconditions, Rejection, SearchPlace};
+use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::datetime;
 use crate::r4::outcome::IssueCode;
@@ -250,6 +251,25 @@ fn search_form(form: &Node<'_>) -> Result<Vec<(String, String)>, Rejection> {
             Ok(decode_pairs(std::str::from_utf8(&bytes).map_err(|_| wrong())?))
         }
         _ => Err(wrong()),
+    }
+}
+
+impl Link {
+    /// What a token must allow for it; searches and histories ask themselves.
+    pub(super) fn asks(&self, is_conditional: bool) -> &'static [Interaction] {
+        use Interaction::{Create, Delete, Read, Search, Update};
+        match self {
+            Self::Create { .. } if is_conditional => &[Create, Search],
+            Self::Create { .. } => &[Create],
+            Self::Update { .. } => &[Update],
+            Self::ConditionalUpdate { .. } => &[Update, Search],
+            Self::Patch { .. } => &[Update, Read],
+            Self::ConditionalPatch { .. } => &[Update, Read, Search],
+            Self::Delete { .. } => &[Delete],
+            Self::ConditionalDelete { .. } => &[Delete, Search],
+            Self::Read { .. } | Self::Vread { .. } => &[Read],
+            Self::Search { .. } | Self::History { .. } | Self::Metadata | Self::Operation(_) => &[],
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::answer::Rejection;
 use super::prepare::type_number;
+use crate::access::Interaction;
 use crate::r4::datetime;
 use crate::r4::outcome::IssueCode;
 use crate::r4::reference::is_id;
@@ -64,6 +65,12 @@ impl Engine {
                 (HistoryScope::Instance(type_number(&type_name)?, id), path)
             }
         };
+        let (asked, of_type) = match &scope {
+            HistoryScope::System => (Interaction::Search, ""),
+            HistoryScope::Type(_) => (Interaction::Search, path.split('/').next().unwrap_or_default()),
+            HistoryScope::Instance(..) => (Interaction::Read, path.split('/').next().unwrap_or_default()),
+        };
+        self.permit(asked, of_type)?;
         let offset = self.store.options().default_offset_seconds;
         let count = self.settings.default_count;
         let mut query =

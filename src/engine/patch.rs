@@ -21,6 +21,7 @@ use super::carry_out::Refusal;
 use super::prepare::{check, check_id, parse, type_number};
 use super::single::{only_match, put, several};
 use super::{Engine, Preconditions};
+use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
@@ -299,6 +300,11 @@ impl Engine {
         conditions: Preconditions,
     ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Update, type_name)?;
+        self.permit(Interaction::Read, type_name)?;
+        if matches!(target, Target::Criteria(_)) {
+            self.permit(Interaction::Search, type_name)?;
+        }
         let type_name = type_name.to_owned();
         let task = self
             .blocking(move |engine| {

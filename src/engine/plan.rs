@@ -261,6 +261,9 @@ impl Planner<'_> {
             ));
         }
         let number = number_of(entry.link.type_name())?;
+        for asked in entry.link.asks(entry.conditions.if_none_exist.is_some()) {
+            self.engine.permit(*asked, entry.link.type_name())?;
+        }
         let of = |id: String| Identity { number, id: Some(id), writes: true, ..Identity::default() };
         let own_id = entry.resource.as_ref().and_then(|resource| resource.text("id")).map(str::to_owned);
         Ok(match &entry.link {

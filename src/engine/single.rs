@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Payload, Rejection};
 use super::prepare::{check, check_id, parse, type_number};
 use super::{Engine, Preconditions};
+use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
@@ -72,6 +73,7 @@ impl Engine {
     /// 404 unknown, 410 deleted, 400 malformed conditions.
     pub async fn read(&self, type_name: &str, id: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Read, type_name)?;
         let version = match self.store.cached(number, id) {
             Some(version) => Some(version),
             None => {
@@ -87,7 +89,9 @@ impl Engine {
     /// # Errors
     /// 404 unknown, 410 deleted.
     pub fn read_blocking(&self, type_name: &str, id: &str) -> Result<Version, Rejection> {
-        let found = self.store.current(type_number(type_name)?, id)?;
+        let number = type_number(type_name)?;
+        self.permit(Interaction::Read, type_name)?;
+        let found = self.store.current(number, id)?;
         match found {
             Some(version) if version.is_deleted() => Err(Rejection::gone(type_name, id)),
             Some(version) => Ok(version),
@@ -107,6 +111,7 @@ impl Engine {
         conditions: Preconditions,
     ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Read, type_name)?;
         let unknown =
             || Rejection::new(404, IssueCode::NotFound, format!("{type_name}/{id} has no version {version:?}"));
         let wanted: i64 = version.parse().map_err(|_| unknown())?;
@@ -122,6 +127,10 @@ impl Engine {
     /// 400 for wrong content, 412 when If-None-Exist matches more than one.
     pub async fn create(&self, type_name: &str, body: Bytes, conditions: Preconditions) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Create, type_name)?;
+        if conditions.if_none_exist.is_some() {
+            self.permit(Interaction::Search, type_name)?;
+        }
         let criteria = conditions.if_none_exist.as_deref().map(|text| self.criteria(number, text)).transpose()?;
         let prepared = self.prepare_body(type_name, body, None).await?;
         self.store
@@ -150,6 +159,7 @@ impl Engine {
         conditions: Preconditions,
     ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Update, type_name)?;
         check_id(id)?;
         let prepared = self.prepare_body(type_name, body, Some(id.to_owned())).await?;
         let require = self.settings.require_if_match;
@@ -174,6 +184,8 @@ impl Engine {
         conditions: Preconditions,
     ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Update, type_name)?;
+        self.permit(Interaction::Search, type_name)?;
         let query = self.criteria(number, criteria)?;
         let (prepared, own_id) = self.prepare_conditional(type_name, body).await?;
         self.store
@@ -203,6 +215,7 @@ impl Engine {
     /// 412 when a precondition fails.
     pub async fn delete(&self, type_name: &str, id: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Delete, type_name)?;
         let (type_name, id) = (type_name.to_owned(), id.to_owned());
         self.store
             .write(move |transaction| {
@@ -221,6 +234,8 @@ impl Engine {
     /// 412 when several match.
     pub async fn conditional_delete(&self, type_name: &str, criteria: &str) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
+        self.permit(Interaction::Delete, type_name)?;
+        self.permit(Interaction::Search, type_name)?;
         let query = self.criteria(number, criteria)?;
         let type_name = type_name.to_owned();
         self.store
@@ -254,6 +269,7 @@ impl Engine {
         pairs: &[(String, String)],
         lenient: bool,
     ) -> Result<Query, Rejection> {
+        self.permit(Interaction::Search, place.type_name())?;
         let options = self.parse_options(lenient);
         let parsed = |number: u8| {
             let query =

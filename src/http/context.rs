@@ -60,7 +60,8 @@ fn base(request: &HttpRequest, shared: &Shared) -> String {
         return format!("{}://{}/fhir", connection.scheme(), connection.host());
     }
     let host = text(request, &header::HOST).or_else(|| request.uri().authority().map(|authority| authority.as_str()));
-    format!("http://{}/fhir", host.unwrap_or("localhost"))
+    let scheme = if shared.settings.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}/fhir", host.unwrap_or("localhost"))
 }
 
 impl Context {

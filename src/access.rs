@@ -1,0 +1,10 @@
+//! Who may do what: callers, scopes, tokens, passwords, relations to citizens. Decisions are functions of plain
+//! values; what they come to is a [`crate::store::View`], a filter that the store puts into every statement.
+//!
+//! May use: `store` (types), `search`, `r4`, OpenSSL for signatures. Must not know: HTTP, SQL, interactions.
+
+mod caller;
+mod scope;
+
+pub use caller::{Caller, Certificate, FhirUser, Subject};
+pub use scope::{Grant, GrantContext, Interaction, Scopes};
