@@ -8,9 +8,9 @@
 # takes care of TLS and of who may connect, is said by whoever runs it (README.md, "Container").
 
 FROM rust:1-bookworm AS build
-# The system's libpq, so that its security fixes (and OpenSSL's) come with the base image.
+# The system's libpq and OpenSSL, so that their security fixes come with the base image.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libpq-dev pkg-config \
+    && apt-get install -y --no-install-recommends libpq-dev libssl-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
@@ -18,7 +18,7 @@ RUN cargo build --release --locked --no-default-features --bin renraku
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libpq5 ca-certificates \
+    && apt-get install -y --no-install-recommends libpq5 libssl3 ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 renraku \
     && useradd --system --uid 10001 --gid renraku --home-dir /data --no-create-home --shell /usr/sbin/nologin renraku \

@@ -94,14 +94,7 @@ pub struct Caller {
 
 impl Caller {
     fn of(subject: Subject) -> Self {
-        Self {
-            subject,
-            scopes: Scopes::default(),
-            certificate: None,
-            patient: None,
-            amr: Vec::new(),
-            purpose: None,
-        }
+        Self { subject, scopes: Scopes::default(), certificate: None, patient: None, amr: Vec::new(), purpose: None }
     }
 
     /// Anybody, where nobody is asked.

@@ -236,7 +236,9 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))
         })
-        .mut_subcommand("healthcheck", |check| hide(check, all.into_iter().filter(|name| !matches!(*name, "listen" | "tls_cert")).collect()))
+        .mut_subcommand("healthcheck", |check| {
+            hide(check, all.into_iter().filter(|name| !matches!(*name, "listen" | "tls_cert")).collect())
+        })
 }
 
 #[derive(Debug, Parser)]
@@ -390,7 +392,10 @@ impl Settings {
             _ => return Err(Failure::new(2, "tls_cert and tls_key go together; only one of them is set")),
         };
         if client_auth != ClientAuth::Off && self.client_ca.is_none() {
-            return Err(Failure::new(2, "client_auth: set client_ca, the file with the CAs of the clients' certificates"));
+            return Err(Failure::new(
+                2,
+                "client_auth: set client_ca, the file with the CAs of the clients' certificates",
+            ));
         }
         Ok(Some(TlsSettings {
             certificate,

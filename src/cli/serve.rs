@@ -90,7 +90,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 /// What a listener that others reach lacks, in words; empty when it has all.
 fn missing(http: &HttpSettings) -> String {
-    let without_tls = http.tls.is_none().then_some("without TLS everyone on the way reads along and changes what they like");
+    let without_tls =
+        http.tls.is_none().then_some("without TLS everyone on the way reads along and changes what they like");
     let unknown = (http.authentication == Authentication::Off)
         .then_some("without authentication everyone who connects reads and changes every record");
     [without_tls, unknown].into_iter().flatten().collect::<Vec<_>>().join("; ")

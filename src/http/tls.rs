@@ -162,17 +162,18 @@ fn builder(settings: &TlsSettings) -> Result<SslAcceptorBuilder, String> {
         TlsVersion::V1_2 => SslAcceptor::mozilla_intermediate_v5(method),
     }
     .map_err(failed)?;
-    builder.set_min_proto_version(Some(match settings.min_version {
-        TlsVersion::V1_3 => SslVersion::TLS1_3,
-        TlsVersion::V1_2 => SslVersion::TLS1_2,
-    }))
-    .map_err(failed)?;
+    builder
+        .set_min_proto_version(Some(match settings.min_version {
+            TlsVersion::V1_3 => SslVersion::TLS1_3,
+            TlsVersion::V1_2 => SslVersion::TLS1_2,
+        }))
+        .map_err(failed)?;
     builder
         .set_certificate_chain_file(&settings.certificate)
         .map_err(|error| refuse(&settings.certificate, &format!("no certificate in PEM: {error}")))?;
-    builder
-        .set_private_key_file(&settings.key, SslFiletype::PEM)
-        .map_err(|error| refuse(&settings.key, &format!("no private key in PEM, or not that of the certificate: {error}")))?;
+    builder.set_private_key_file(&settings.key, SslFiletype::PEM).map_err(|error| {
+        refuse(&settings.key, &format!("no private key in PEM, or not that of the certificate: {error}"))
+    })?;
     builder
         .check_private_key()
         .map_err(|error| refuse(&settings.key, &format!("this is not the key of the certificate: {error}")))?;
