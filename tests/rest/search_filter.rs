@@ -98,6 +98,27 @@ fn compares_tokens() {
     });
 }
 
+/// search_filter.html#ops: `in`, "one of the concepts is in the nominated value set"; `ni`, "none of the concepts" is.
+#[test]
+fn compares_with_value_sets() {
+    on_each(|server| {
+        let tag = unique("filter");
+        let speaks = |name: &str, codes: &[&str]| {
+            let language =
+                |code: &&str| json!({ "language": { "coding": [{ "system": "urn:ietf:bcp:47", "code": code }] } });
+            let languages: Vec<Value> = codes.iter().map(language).collect();
+            put(server, &tag, name, patient(json!({ "communication": languages })))
+        };
+        let japanese = speaks("ja", &["ja"]);
+        let both = speaks("both", &["ja", "x-own"]);
+        let other = speaks("other", &["x-own"]);
+        let nothing = put(server, &tag, "nothing", patient(json!({})));
+        let is = |filter: &str, ids: &[&str]| filters(server, "Patient", &tag, filter, ids);
+        is("language in http://hl7.org/fhir/ValueSet/languages", &[&japanese, &both]);
+        is("language ni http://hl7.org/fhir/ValueSet/languages", &[&other, &nothing]);
+    });
+}
+
 /// search_filter.html#ops: dates, by the rules of the prefixes; `po` overlaps, `co` includes.
 #[test]
 fn compares_dates() {

@@ -1,14 +1,15 @@
 //! A search by the letter of R4 search.html: every resource is looked at, every value compared.
 //! Slow and plain on purpose; it knows neither SQL nor index rows nor the server's parser.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
 use serde_json::Value;
 
 use crate::parameters::{self, Form, Kind, Parameter, Path};
-use crate::query::{Operand, Search, Sort, Term};
+use crate::query::{Include, Operand, Search, Sort, Term};
+use crate::special::{in_value_set, is_along};
 use crate::values::{self, Amount, Span, Token};
 
 const UCUM: &str = "http://unitsofmeasure.org";
@@ -46,33 +47,33 @@ impl World {
         let wanted = |value: &Value| {
             let resource_type = value["resourceType"].as_str().unwrap();
             let in_scope = search.types.contains(&resource_type);
-            let in_compartment = search.compartment.as_deref().is_none_or(|owner| self.belongs(value, owner));
+            let in_compartment = search.compartment.as_deref().is_none_or(|owner| belongs(value, owner));
             in_scope && in_compartment && search.terms.iter().all(|term| self.meets(value, term))
         };
         self.resources.values().filter(|value| wanted(value)).map(address).collect()
-    }
-
-    /// FHIR R4 compartmentdefinition-patient.html: what refers to the Patient by one of these.
-    fn belongs(&self, resource: &Value, owner: &str) -> bool {
-        let resource_type = resource["resourceType"].as_str().unwrap();
-        let owner_address = format!("Patient/{owner}");
-        let refers = |code: &&str| {
-            let parameter = parameters::find(resource_type, code).unwrap();
-            links(resource, parameter).contains(&owner_address)
-        };
-        parameters::patient_compartment(resource_type).iter().any(refers)
     }
 
     pub(crate) fn meets(&self, resource: &Value, term: &Term) -> bool {
         let resource_type = resource["resourceType"].as_str().unwrap();
         match term {
             Term::Id(ids) => ids.iter().any(|id| resource["id"] == **id),
+            Term::Words { in_narrative, words } => self.has_words(resource, *in_narrative, words),
+            Term::Near { place, metres, .. } => self.is_near(resource, *place, *metres),
+            Term::Filter(filter) => self.passes(resource, filter),
+            // FHIR R4 search.html#list: what the entries of the List point at.
+            Term::List(id) => {
+                let items = parameters::find("List", "item").unwrap();
+                self.get("List", id).is_some_and(|list| links(list, items).contains(&address(resource)))
+            }
             Term::Plain { code, modifier, operands } => {
                 let parameter = parameters::find(resource_type, code).unwrap();
                 match *modifier {
                     Some("missing") => {
                         let Some(Operand::Text(wanted)) = operands.first() else { panic!("a boolean") };
                         has_value(resource, parameter) != (wanted == "true")
+                    }
+                    Some("not-in") => {
+                        !operands.iter().any(|operand| self.compare(resource, parameter, Some("in"), operand))
                     }
                     Some("not") => !operands.iter().any(|operand| self.compare(resource, parameter, None, operand)),
                     modifier => operands.iter().any(|operand| self.compare(resource, parameter, modifier, operand)),
@@ -96,7 +97,13 @@ impl World {
         }
     }
 
-    fn compare(&self, resource: &Value, parameter: &Parameter, modifier: Option<&str>, operand: &Operand) -> bool {
+    pub(crate) fn compare(
+        &self,
+        resource: &Value,
+        parameter: &Parameter,
+        modifier: Option<&str>,
+        operand: &Operand,
+    ) -> bool {
         if let Some(pair) = &parameter.pair {
             let Operand::Pair(first, second) = operand else { panic!("a pair") };
             // FHIR R4 search.html#composite: both components within one element.
@@ -117,7 +124,48 @@ impl World {
                 .flat_map(|(value, _)| values::tokens(&value["identifier"], Form::Identifier))
                 .any(|token| is_token(&token, operand));
         }
+        if parameter.kind == Kind::Token
+            && let Some(modifier) = modifier
+        {
+            return self.token_by(resource, parameter, modifier, operand);
+        }
+        if let (Kind::Reference, Some(way @ ("above" | "below"))) = (parameter.kind, modifier) {
+            let Operand::Text(wanted) = operand else { panic!("a reference") };
+            let (kind, _) = wanted.split_once('/').unwrap();
+            let code = if kind == "Encounter" { "part-of" } else { "partof" };
+            return links(resource, parameter).iter().filter(|link| link.starts_with(&format!("{kind}/"))).any(
+                |link| {
+                    if way == "below" { self.is_part(link, wanted, code) } else { self.is_part(wanted, link, code) }
+                },
+            );
+        }
         self.any(resource, parameter.paths, parameter.kind, parameter.targets, modifier, operand)
+    }
+
+    /// FHIR R4 search.html#token: the modifiers that compare no code.
+    fn token_by(&self, resource: &Value, parameter: &Parameter, modifier: &str, operand: &Operand) -> bool {
+        let found = values::all(resource, parameter.paths);
+        let mut tokens = found.iter().flat_map(|(value, form)| values::tokens(value, *form));
+        match (modifier, operand) {
+            ("text", Operand::Text(wanted)) => {
+                let wanted = values::fold(wanted);
+                let mut texts = found.iter().flat_map(|(value, form)| values::token_texts(value, *form));
+                texts.any(|text| values::fold(&text).starts_with(&wanted))
+            }
+            ("of-type", Operand::Typed { system, code, value }) => found.iter().any(|(identifier, _)| {
+                let types = values::tokens(&identifier["type"], Form::Concept);
+                let is_type = |token: &Token| {
+                    token.code.to_lowercase() == code.to_lowercase()
+                        && (system.is_empty() || token.system.as_ref() == Some(system))
+                };
+                identifier["value"] == **value && types.iter().any(is_type)
+            }),
+            ("in", Operand::Text(url)) => tokens.any(|token| in_value_set(&token, url)),
+            (way @ ("above" | "below"), Operand::Token { code: Some(code), .. }) => {
+                tokens.any(|token| is_along(&token, code, way == "below"))
+            }
+            other => panic!("{other:?} is no comparison of tokens"),
+        }
     }
 
     fn any(
@@ -156,6 +204,7 @@ impl World {
                 let Operand::Text(wanted) = operand else { panic!("a URI") };
                 found.filter_map(|(value, form)| Some((value.as_str()?, form))).any(|(text, form)| match modifier {
                     Some("below") => is_below(text, wanted, form == Form::Canonical),
+                    Some("above") => is_above(text, wanted, form == Form::Canonical),
                     _ => same_uri(text, wanted, form == Form::Canonical),
                 })
             }
@@ -204,26 +253,56 @@ impl World {
         if sort.descending { keys.into_iter().max() } else { keys.into_iter().min() }
     }
 
-    /// What `_include` or `_revinclude` of one parameter adds to these resources, as `Type/id`.
-    pub(crate) fn included(&self, found: &[String], include: &crate::query::Include) -> Vec<String> {
-        let parameter = parameters::find(include.source_type, include.code).unwrap();
+    /// What `_include` and `_revinclude` add to these resources, as `Type/id`: once, and along what was added
+    /// where it says `:iterate`.
+    pub(crate) fn included(&self, found: &[String], includes: &[Include]) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let mut last: Vec<String> = found.to_vec();
+        let mut is_first = true;
+        while !last.is_empty() {
+            let usable = includes.iter().filter(|include| is_first || include.iterate);
+            let next: BTreeSet<String> = usable.flat_map(|include| self.included_by(&last, include)).collect();
+            last = next.into_iter().filter(|address| !found.contains(address) && !all.contains(address)).collect();
+            all.extend(last.iter().cloned());
+            is_first = false;
+        }
+        all
+    }
+
+    fn included_by(&self, found: &[String], include: &Include) -> Vec<String> {
+        let is_meant = |parameter: &&Parameter| {
+            parameter.kind == Kind::Reference && (include.code == "*" || parameter.code == include.code)
+        };
+        let parameters: Vec<&Parameter> = parameters::of_type(include.source_type).filter(is_meant).collect();
         let fits = |address: &String| include.target_type.is_none_or(|kind| address.starts_with(&format!("{kind}/")));
+        let links = |source: &Value| -> Vec<String> {
+            parameters.iter().flat_map(|parameter| links(source, parameter)).filter(fits).collect()
+        };
         if include.reverse {
-            let refers =
-                |source: &&Value| links(source, parameter).iter().any(|link| fits(link) && found.contains(link));
+            let refers = |source: &&Value| links(source).iter().any(|link| found.contains(link));
             return self.of_type(include.source_type).filter(refers).map(address).collect();
         }
         let sources = found.iter().filter_map(|address| {
             let (kind, id) = address.split_once('/')?;
             (kind == include.source_type).then(|| self.get(kind, id)).flatten()
         });
-        let links = sources.flat_map(|source| links(source, parameter));
-        links.filter(|link| fits(link) && self.is_here(link)).collect()
+        sources.flat_map(links).filter(|link| self.is_here(link)).collect()
     }
 
     fn is_here(&self, address: &str) -> bool {
         address.split_once('/').is_some_and(|(kind, id)| self.get(kind, id).is_some())
     }
+}
+
+/// FHIR R4 compartmentdefinition.html: what refers to the owner by one of these, or is it.
+fn belongs(resource: &Value, owner: &str) -> bool {
+    let resource_type = resource["resourceType"].as_str().unwrap();
+    let (owner_type, _) = owner.split_once('/').unwrap();
+    let refers = |code: &&str| match *code {
+        "{def}" => address(resource) == owner,
+        code => links(resource, parameters::find(resource_type, code).unwrap()).iter().any(|link| link == owner),
+    };
+    parameters::compartment(owner_type, resource_type).iter().any(refers)
 }
 
 pub(crate) fn address(resource: &Value) -> String {
@@ -234,7 +313,8 @@ pub(crate) fn address(resource: &Value) -> String {
 fn knows(resource_type: &str, term: &Term) -> bool {
     match term {
         Term::Plain { code, .. } | Term::Chain { code, .. } => parameters::find(resource_type, code).is_some(),
-        Term::Id(_) | Term::Has { .. } => true,
+        Term::Near { .. } => resource_type == "Location",
+        Term::Id(_) | Term::Has { .. } | Term::Words { .. } | Term::Filter(_) | Term::List(_) => true,
     }
 }
 
@@ -260,7 +340,7 @@ fn unversioned(text: &str) -> &str {
     text.split_once("/_history/").map_or(text, |(start, _)| start)
 }
 
-fn has_value(resource: &Value, parameter: &Parameter) -> bool {
+pub(crate) fn has_value(resource: &Value, parameter: &Parameter) -> bool {
     match &parameter.pair {
         Some(_) => panic!("pairs have no :missing"),
         None if parameter.kind == Kind::Reference => values::all(resource, parameter.paths).iter().any(|(value, _)| {
@@ -280,7 +360,7 @@ fn has_value(resource: &Value, parameter: &Parameter) -> bool {
 
 /// FHIR R4 search.html#token: `code`, `system|code`, `|code`, `system|`; without case unless the
 /// value is an identifier.
-fn is_token(token: &Token, operand: &Operand) -> bool {
+pub(crate) fn is_token(token: &Token, operand: &Operand) -> bool {
     if let Operand::Text(wanted) = operand {
         // A reference as a component: its code is its address.
         return token.code == *wanted;
@@ -294,7 +374,7 @@ fn is_token(token: &Token, operand: &Operand) -> bool {
 }
 
 /// FHIR R4 search.html#prefix, the table, on spans of time.
-fn is_in_time(value: Span, prefix: &str, wanted: Span, now: i64) -> bool {
+pub(crate) fn is_in_time(value: Span, prefix: &str, wanted: Span, now: i64) -> bool {
     let contained = value.low >= wanted.low && value.high <= wanted.high;
     let above = value.high > wanted.high;
     let below = value.low < wanted.low;
@@ -317,7 +397,7 @@ fn is_in_time(value: Span, prefix: &str, wanted: Span, now: i64) -> bool {
 }
 
 /// FHIR R4 search.html#number and #quantity.
-fn is_amount(value: &Amount, operand: &Operand) -> bool {
+pub(crate) fn is_amount(value: &Amount, operand: &Operand) -> bool {
     let Operand::Number { prefix, text, system, code } = operand else { panic!("a number") };
     // "Canonicalisation": 61.5 kg is found by 61500 g when both say that their units are UCUM's.
     let convertible = |code: &String| {
@@ -377,7 +457,7 @@ fn is_amount(value: &Amount, operand: &Operand) -> bool {
     }
 }
 
-fn same_uri(text: &str, wanted: &str, is_canonical: bool) -> bool {
+pub(crate) fn same_uri(text: &str, wanted: &str, is_canonical: bool) -> bool {
     if !is_canonical {
         return text == wanted;
     }
@@ -398,8 +478,21 @@ fn is_below(text: &str, wanted: &str, is_canonical: bool) -> bool {
     (text == wanted || text.starts_with(&folder)) && (wanted_version.is_empty() || wanted_version == version)
 }
 
+/// The same the other way; a version is above what begins with it.
+fn is_above(text: &str, wanted: &str, is_canonical: bool) -> bool {
+    let (text, version) = text.split_once('|').filter(|_| is_canonical).unwrap_or((text, ""));
+    match wanted.split_once('|').filter(|_| is_canonical) {
+        Some((wanted, wanted_version)) => {
+            text == wanted && (version == wanted_version || wanted_version.starts_with(&format!("{version}.")))
+        }
+        None => {
+            wanted == text || (text.contains("://") && wanted.starts_with(&format!("{}/", text.trim_end_matches('/'))))
+        }
+    }
+}
+
 /// FHIR R4 search.html#reference: `id`, `Type/id`, a URL; `:Type` names the type of an id.
-fn is_reference(value: &Value, form: Form, targets: &[&str], modifier: Option<&str>, wanted: &str) -> bool {
+pub(crate) fn is_reference(value: &Value, form: Form, targets: &[&str], modifier: Option<&str>, wanted: &str) -> bool {
     if form == Form::Canonical {
         return value.as_str().is_some_and(|text| same_uri(text, wanted, true));
     }

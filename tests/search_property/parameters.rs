@@ -94,8 +94,20 @@ use Form::{
 };
 use Kind::{Date, Number, Quantity, Text, Token, Uri};
 
-/// What every resource has (FHIR R4 resource.html#search), `_id` and `_lastUpdated` apart.
+/// Takes no modifier.
+pub(crate) const LAST_UPDATED: &str = "_lastUpdated";
+
+/// The prefix by its text.
+pub(crate) fn prefix(text: &str) -> &'static str {
+    PREFIXES.iter().find(|known| **known == text).unwrap()
+}
+
+/// FHIR R4 search.html#prefix; none is `eq`.
+pub(crate) const PREFIXES: &[&str] = &["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
+
+/// What every resource has (FHIR R4 resource.html#search), `_id` apart.
 pub(crate) const COMMON: &[Parameter] = &[
+    of(LAST_UPDATED, Date, &[("meta.lastUpdated", Moment)]),
     of("_profile", Uri, &[("meta.profile", Canonical)]),
     of("_security", Token, &[("meta.security", Coding)]),
     of("_source", Uri, &[("meta.source", UriForm)]),
@@ -365,18 +377,29 @@ const LIST: &[Parameter] = &[
     of("title", Text, &[("title", Plain)]),
 ];
 
-/// The parameters that tie a type to a Patient (FHIR R4 compartmentdefinition-patient.html).
-pub(crate) fn patient_compartment(resource_type: &str) -> &'static [&'static str] {
-    match resource_type {
-        "Patient" => &["link"],
-        "Observation" => &["subject", "performer"],
-        "Condition" => &["patient", "asserter"],
-        "Encounter" => &["patient"],
-        "MedicationRequest" => &["subject"],
-        "Communication" => &["subject", "sender", "recipient"],
-        "RiskAssessment" => &["subject"],
-        "DocumentReference" => &["subject", "author"],
-        "List" => &["subject"],
+/// The types with a compartment here.
+pub(crate) const OWNERS: &[&str] = &["Patient", "Encounter", "Practitioner"];
+
+/// The parameters that tie a type to an owner (FHIR R4 compartmentdefinition-patient.html and so on);
+/// `{def}` is the owner itself.
+pub(crate) fn compartment(owner: &str, member: &str) -> &'static [&'static str] {
+    match (owner, member) {
+        ("Patient", "Patient") => &["link"],
+        ("Patient", "Observation") => &["subject", "performer"],
+        ("Patient", "Condition") => &["patient", "asserter"],
+        ("Patient", "Encounter") => &["patient"],
+        ("Patient", "MedicationRequest" | "RiskAssessment" | "List") => &["subject"],
+        ("Patient", "Communication") => &["subject", "sender", "recipient"],
+        ("Patient", "DocumentReference") => &["subject", "author"],
+        ("Encounter", "Encounter") | ("Practitioner", "Practitioner") => &["{def}"],
+        ("Encounter", "Condition" | "Observation" | "MedicationRequest") => &["encounter"],
+        ("Practitioner", "Communication") => &["sender", "recipient"],
+        ("Practitioner", "Condition") => &["asserter"],
+        ("Practitioner", "DocumentReference") => &["subject", "author"],
+        ("Practitioner", "Encounter") => &["participant"],
+        ("Practitioner", "MedicationRequest") => &["requester"],
+        ("Practitioner", "Observation") => &["performer"],
+        ("Practitioner", "Patient") => &["general-practitioner"],
         _ => &[],
     }
 }

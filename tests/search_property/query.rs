@@ -7,18 +7,37 @@ use std::str::FromStr;
 use bigdecimal::BigDecimal;
 use serde_json::Value;
 
+use crate::filter::Filter;
 use crate::naive::{World, may_be_target};
-use crate::parameters::{self, COMMON, Form, Kind, Parameter, Path, TYPES};
+use crate::parameters::{self, COMMON, Form, Kind, LAST_UPDATED, OWNERS, PREFIXES, Parameter, Path, TYPES};
 use crate::random::Random;
+use crate::special::{TREE, TREE_CODES, VALUE_SETS, Words};
 use crate::values;
 
 /// A value to compare with.
 #[derive(Debug, Clone)]
 pub(crate) enum Operand {
-    Token { system: Option<String>, code: Option<String> },
+    Token {
+        system: Option<String>,
+        code: Option<String>,
+    },
+    /// `:of-type`: system and code of the type, value.
+    Typed {
+        system: String,
+        code: String,
+        value: String,
+    },
     Text(String),
-    Date { prefix: &'static str, text: String },
-    Number { prefix: &'static str, text: String, system: Option<String>, code: Option<String> },
+    Date {
+        prefix: &'static str,
+        text: String,
+    },
+    Number {
+        prefix: &'static str,
+        text: String,
+        system: Option<String>,
+        code: Option<String>,
+    },
     Pair(Box<Operand>, Box<Operand>),
 }
 
@@ -26,9 +45,34 @@ pub(crate) enum Operand {
 #[derive(Debug, Clone)]
 pub(crate) enum Term {
     Id(Vec<String>),
-    Plain { code: &'static str, modifier: Option<&'static str>, operands: Vec<Operand> },
-    Chain { code: &'static str, target_type: Option<&'static str>, rest: Box<Term> },
-    Has { source_type: &'static str, code: &'static str, rest: Box<Term> },
+    Plain {
+        code: &'static str,
+        modifier: Option<&'static str>,
+        operands: Vec<Operand>,
+    },
+    Chain {
+        code: &'static str,
+        target_type: Option<&'static str>,
+        rest: Box<Term>,
+    },
+    Has {
+        source_type: &'static str,
+        code: &'static str,
+        rest: Box<Term>,
+    },
+    /// `_text`, `_content`
+    Words {
+        in_narrative: bool,
+        words: Words,
+    },
+    Near {
+        text: String,
+        place: (f64, f64),
+        metres: f64,
+    },
+    Filter(Filter),
+    /// `_list`, by the id of the List.
+    List(String),
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +85,10 @@ pub(crate) struct Sort {
 #[derive(Debug, Clone)]
 pub(crate) struct Include {
     pub(crate) reverse: bool,
+    /// `:iterate`: also from what was included.
+    pub(crate) iterate: bool,
     pub(crate) source_type: &'static str,
+    /// `*` for all of the source type.
     pub(crate) code: &'static str,
     pub(crate) target_type: Option<&'static str>,
 }
@@ -51,23 +98,22 @@ pub(crate) struct Include {
 pub(crate) struct Search {
     /// The types it is about; several or all for a search across types.
     pub(crate) types: Vec<&'static str>,
-    /// Id of the Patient whose compartment is searched.
+    /// `Type/id` of the owner whose compartment is searched.
     pub(crate) compartment: Option<String>,
     pub(crate) terms: Vec<Term>,
     pub(crate) sort: Vec<Sort>,
     pub(crate) count: Option<usize>,
-    pub(crate) include: Option<Include>,
+    pub(crate) includes: Vec<Include>,
 }
 
-const PREFIXES: &[&str] = &["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
-
 impl Operand {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Token { system: None, code } => escape(code.as_deref().unwrap_or_default()),
             Self::Token { system: Some(system), code } => {
                 format!("{}|{}", escape(system), escape(code.as_deref().unwrap_or_default()))
             }
+            Self::Typed { system, code, value } => format!("{}|{}|{}", escape(system), escape(code), escape(value)),
             Self::Text(text) => escape(text),
             Self::Date { prefix, text } => format!("{prefix}{text}"),
             Self::Number { prefix, text, system: None, code: None } => format!("{prefix}{text}"),
@@ -97,6 +143,12 @@ impl Term {
     fn pair(&self) -> (String, String) {
         match self {
             Self::Id(ids) => ("_id".to_owned(), ids.join(",")),
+            Self::Words { in_narrative, words } => {
+                ((if *in_narrative { "_text" } else { "_content" }).to_owned(), words.text())
+            }
+            Self::Near { text, .. } => ("near".to_owned(), text.clone()),
+            Self::Filter(filter) => ("_filter".to_owned(), filter.text()),
+            Self::List(id) => ("_list".to_owned(), id.clone()),
             Self::Plain { code, modifier, operands } => {
                 let name = modifier.map_or_else(|| (*code).to_owned(), |modifier| format!("{code}:{modifier}"));
                 // The version of a canonical is no system: its | stands as it is.
@@ -125,8 +177,8 @@ impl Search {
     pub(crate) fn path(&self) -> String {
         let mut pairs: Vec<(String, String)> = self.terms.iter().map(Term::pair).collect();
         let mut path = match (&self.compartment, self.types.as_slice()) {
-            (Some(owner), [kind]) => format!("Patient/{owner}/{kind}"),
-            (Some(owner), _) => format!("Patient/{owner}/*"),
+            (Some(owner), [kind]) => format!("{owner}/{kind}"),
+            (Some(owner), _) => format!("{owner}/*"),
             (None, [kind]) => (*kind).to_owned(),
             (None, kinds) => {
                 pairs.insert(0, ("_type".to_owned(), kinds.join(",")));
@@ -137,10 +189,11 @@ impl Search {
             let key = |sort: &Sort| format!("{}{}", if sort.descending { "-" } else { "" }, sort.code);
             pairs.push(("_sort".to_owned(), self.sort.iter().map(key).collect::<Vec<_>>().join(",")));
         }
-        if let Some(include) = &self.include {
+        for include in &self.includes {
             let name = if include.reverse { "_revinclude" } else { "_include" };
+            let name = if include.iterate { format!("{name}:iterate") } else { name.to_owned() };
             let kind = include.target_type.map_or_else(String::new, |kind| format!(":{kind}"));
-            pairs.push((name.to_owned(), format!("{}:{}{kind}", include.source_type, include.code)));
+            pairs.push((name, format!("{}:{}{kind}", include.source_type, include.code)));
         }
         // What has no limit of its own is read at once.
         pairs.push(("_count".to_owned(), self.count.unwrap_or(1000).to_string()));
@@ -165,6 +218,9 @@ fn percent(text: &str) -> String {
     out
 }
 
+/// Types whose resources are parts of others of the type.
+const WHOLES: &[&str] = &["Location", "Organization", "Encounter"];
+
 /// Makes searches over a world.
 pub(crate) struct Maker<'m> {
     pub(crate) random: &'m mut Random,
@@ -179,27 +235,23 @@ impl Maker<'_> {
             terms: Vec::new(),
             sort: Vec::new(),
             count: None,
-            include: None,
+            includes: Vec::new(),
         };
         match self.random.below(20) {
             0 => return self.across(search),
             1 => {
-                search.compartment = Some(self.id_of("Patient"));
+                let owner = self.random.pick(OWNERS);
+                search.compartment = Some(format!("{owner}/{}", self.id_of(owner)));
+                let members: Vec<&'static str> = TYPES
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .filter(|name| !parameters::compartment(owner, name).is_empty())
+                    .collect();
                 if self.random.chance(30) {
-                    search.types = TYPES
-                        .iter()
-                        .map(|(name, _)| *name)
-                        .filter(|name| !parameters::patient_compartment(name).is_empty())
-                        .collect();
+                    search.types = members;
                     return search;
                 }
-                loop {
-                    let kind = self.random.pick(TYPES).0;
-                    if !parameters::patient_compartment(kind).is_empty() {
-                        search.types.push(kind);
-                        break;
-                    }
-                }
+                search.types.push(self.random.pick(&members));
             }
             _ => {
                 let kind = self.random.pick(TYPES).0;
@@ -222,7 +274,12 @@ impl Maker<'_> {
         if self.random.chance(25) {
             search.count = Some(1 + self.random.below(12));
         } else if self.random.chance(15) {
-            search.include = self.include(kind);
+            search.includes.extend(self.include(kind, false));
+            // Along what was included, also of other types.
+            while self.random.chance(50) && search.includes.len() < 3 {
+                let kind = if self.random.chance(50) { self.random.pick(TYPES).0 } else { kind };
+                search.includes.extend(self.include(kind, true));
+            }
         }
         search
     }
@@ -234,18 +291,26 @@ impl Maker<'_> {
                 search.types.push(kind);
             }
         }
-        let term = if self.random.chance(30) {
-            Term::Id(vec!["x0".to_owned(), "x2".to_owned()])
-        } else {
-            let parameter = self.random.one_of(COMMON);
-            let kind = search.types[0];
-            self.plain(kind, parameter, true)
+        let term = match self.random.below(10) {
+            0 | 1 => Term::Id(vec!["x0".to_owned(), "x2".to_owned()]),
+            2 => Term::List(self.id_of("List")),
+            3 => self.words_term(),
+            _ => {
+                let parameter = self.random.one_of(COMMON);
+                let kind = search.types[0];
+                self.plain(kind, parameter, true)
+            }
         };
         search.terms.push(term);
         search
     }
 
-    fn id_of(&mut self, kind: &str) -> String {
+    fn words_term(&mut self) -> Term {
+        let in_narrative = self.random.chance(60);
+        Term::Words { in_narrative, words: self.words(0, in_narrative) }
+    }
+
+    pub(crate) fn id_of(&mut self, kind: &str) -> String {
         let ids: Vec<&str> = self.world.of_type(kind).filter_map(|resource| resource["id"].as_str()).collect();
         (self.random.pick(&ids)).to_owned()
     }
@@ -257,6 +322,13 @@ impl Maker<'_> {
             0..4 => Term::Id((0..=self.random.below(3)).map(|_| self.id_of(kind)).collect()),
             4..18 if depth < 3 && !links.is_empty() => self.chain(links, depth),
             18..30 if depth < 3 => self.has(kind, depth),
+            30..40 => Term::Filter(self.filter(kind, 0)),
+            40..44 => self.words_term(),
+            44..47 => Term::List(self.id_of("List")),
+            47..60 if kind == "Location" => {
+                let (text, place, metres) = self.near();
+                Term::Near { text, place, metres }
+            }
             _ => {
                 let common = self.random.chance(10);
                 let list: Vec<&'static Parameter> =
@@ -315,7 +387,10 @@ impl Maker<'_> {
         Sort { code: self.random.pick(&list), descending: self.random.chance(50) }
     }
 
-    fn include(&mut self, kind: &'static str) -> Option<Include> {
+    fn include(&mut self, kind: &'static str, iterate: bool) -> Option<Include> {
+        if self.random.chance(10) {
+            return Some(Include { reverse: false, iterate, source_type: kind, code: "*", target_type: None });
+        }
         let reverse = self.random.chance(50);
         let mut all: Vec<Include> = Vec::new();
         for (name, list) in TYPES {
@@ -331,7 +406,7 @@ impl Maker<'_> {
                         0 => parameter.targets.first().copied(),
                         _ => None,
                     };
-                    all.push(Include { reverse, source_type: name, code: parameter.code, target_type });
+                    all.push(Include { reverse, iterate, source_type: name, code: parameter.code, target_type });
                 }
             }
         }
@@ -341,22 +416,37 @@ impl Maker<'_> {
     /// A condition on a parameter of its own type. `free`: negations may be used.
     fn plain(&mut self, kind: &'static str, parameter: &'static Parameter, free: bool) -> Term {
         let code = parameter.code;
-        // "For all parameters (except combination)": FHIR R4 search.html#modifiers.
-        // Whether a concept without code or a reference without address is missing, R4 leaves open.
-        let is_plain = parameter.kind != Kind::Reference
-            && parameter.paths.iter().all(|(_, form)| !matches!(form, Form::Concept | Form::Coding));
-        if free && parameter.pair.is_none() && is_plain && self.random.chance(12) {
+        if free && self.has_clear_presence(parameter) && self.random.chance(12) {
             let wanted = if self.random.chance(50) { "true" } else { "false" };
             return Term::Plain { code, modifier: Some("missing"), operands: vec![Operand::Text(wanted.to_owned())] };
         }
+        let forms = |wanted: &[Form]| parameter.paths.iter().all(|(_, form)| wanted.contains(form));
         let modifier = match parameter.kind {
+            Kind::Token if forms(&[Form::Concept, Form::Coding]) && self.random.chance(20) => {
+                Some(self.random.pick(if free {
+                    &["in", "not-in", "above", "below"]
+                } else {
+                    &["in", "above", "below"]
+                }))
+            }
+            Kind::Token if forms(&[Form::Concept, Form::Coding, Form::Identifier]) && self.random.chance(12) => {
+                Some("text")
+            }
+            Kind::Token if forms(&[Form::Identifier]) && self.random.chance(15) => Some("of-type"),
             Kind::Token if free && self.random.chance(15) => Some("not"),
             Kind::Text if self.random.chance(40) => Some(self.random.pick(&["exact", "contains"])),
-            Kind::Uri if self.random.chance(30) => Some("below"),
+            Kind::Uri if self.random.chance(30) => Some(self.random.pick(&["below", "below", "above"])),
             Kind::Reference
                 if self.random.chance(15) && parameter.paths.iter().all(|(_, form)| *form == Form::Reference) =>
             {
                 Some("identifier")
+            }
+            Kind::Reference
+                if self.random.chance(15)
+                    && WHOLES.iter().any(|whole| parameter.targets.contains(whole))
+                    && parameter.paths.iter().all(|(_, form)| *form == Form::Reference) =>
+            {
+                Some(self.random.pick(&["above", "below"]))
             }
             Kind::Reference if self.random.chance(20) && parameter.targets.len() > 1 => {
                 Some(self.random.pick(parameter.targets))
@@ -366,6 +456,15 @@ impl Maker<'_> {
         let count = self.random.pick(&[1, 1, 1, 2, 3]);
         let operands = (0..count).map(|_| self.operand(kind, parameter, modifier)).collect();
         Term::Plain { code, modifier, operands }
+    }
+
+    /// Whether it is clear when a parameter has a value. Whether a concept without code or a reference without
+    /// address is missing, R4 leaves open; "For all parameters (except combination)".
+    pub(crate) fn has_clear_presence(&self, parameter: &Parameter) -> bool {
+        parameter.kind != Kind::Reference
+            && parameter.pair.is_none()
+            && parameter.code != LAST_UPDATED
+            && parameter.paths.iter().all(|(_, form)| !matches!(form, Form::Concept | Form::Coding))
     }
 
     /// A resource of the type that has a value at these paths, and the value.
@@ -387,12 +486,35 @@ impl Maker<'_> {
         None
     }
 
-    fn operand(&mut self, kind: &str, parameter: &Parameter, modifier: Option<&'static str>) -> Operand {
+    pub(crate) fn operand(&mut self, kind: &str, parameter: &Parameter, modifier: Option<&'static str>) -> Operand {
         if let Some(pair) = parameter.pair {
             let first = self.sample(kind, pair.within, pair.first);
             let second = self.sample(kind, pair.within, pair.second);
             let first = self.token(first.as_ref(), true);
             return Operand::Pair(Box::new(first), Box::new(self.value(pair.second_kind, second.as_ref(), None, true)));
+        }
+        match (parameter.kind, modifier) {
+            (Kind::Token, Some("in" | "not-in")) => {
+                return Operand::Text(self.random.one_of(VALUE_SETS).0.to_owned());
+            }
+            (Kind::Token, Some("above" | "below")) => {
+                let code = self.random.pick(TREE_CODES).0.to_owned();
+                return Operand::Token { system: Some(TREE.to_owned()), code: Some(code) };
+            }
+            (Kind::Token, Some("text")) => {
+                let sample = self.sample(kind, &[], parameter.paths);
+                let texts = sample.map_or_else(Vec::new, |(value, form)| values::token_texts(&value, form));
+                let text = if texts.is_empty() { "frac".to_owned() } else { self.random.one_of(&texts).clone() };
+                return Operand::Text(self.part(&text, false));
+            }
+            (Kind::Token, Some("of-type")) => return self.typed(kind, parameter),
+            (Kind::Reference, Some("above" | "below")) => {
+                let wholes: Vec<&str> =
+                    WHOLES.iter().copied().filter(|whole| parameter.targets.contains(whole)).collect();
+                let whole = self.random.pick(&wholes);
+                return Operand::Text(format!("{whole}/{}", self.id_of(whole)));
+            }
+            _ => {}
         }
         // A search for what the parameter cannot mean is refused: `patient=Practitioner/x`.
         let is_possible =
@@ -452,6 +574,20 @@ impl Maker<'_> {
             }
             Kind::Pair => unreachable!("pairs are not nested"),
         }
+    }
+
+    /// An identifier by its type.
+    fn typed(&mut self, kind: &str, parameter: &Parameter) -> Operand {
+        let nothing = || Operand::Typed { system: String::new(), code: "none".to_owned(), value: "0".to_owned() };
+        for _ in 0..20 {
+            let Some((identifier, _)) = self.sample(kind, &[], parameter.paths) else { return nothing() };
+            let types = values::tokens(&identifier["type"], Form::Concept);
+            let (Some(value), false) = (identifier["value"].as_str(), types.is_empty()) else { continue };
+            let token = self.random.one_of(&types).clone();
+            let system = token.system.unwrap_or_default();
+            return Operand::Typed { system, code: token.code, value: value.to_owned() };
+        }
+        nothing()
     }
 
     fn token(&mut self, sample: Option<&(Value, Form)>, in_pair: bool) -> Operand {

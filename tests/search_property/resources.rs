@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::random::Random;
+use crate::special::{PLACES, TREE, TREE_CODES, terminology};
 
 /// How many of each type there are in a world of 300.
 const SHARES: &[(&str, usize)] = &[
@@ -87,6 +88,7 @@ pub(crate) fn generate(random: &mut Random, size: usize) -> Vec<Value> {
             all.push(maker.resource(name, &id(name, number)));
         }
     }
+    all.extend(terminology().into_iter().filter(|resource| resource["resourceType"] == "ValueSet"));
     all
 }
 
@@ -138,9 +140,15 @@ impl Maker<'_> {
     }
 
     fn coding(&mut self) -> Value {
+        if self.random.chance(15) {
+            return json!({ "system": TREE, "code": self.random.pick(TREE_CODES).0 });
+        }
         let mut coding = json!({ "code": self.random.pick(CODES) });
         if self.random.chance(80) {
             coding["system"] = self.text(SYSTEMS);
+        }
+        if self.random.chance(15) {
+            coding["display"] = self.text(TEXTS);
         }
         coding
     }
@@ -160,6 +168,9 @@ impl Maker<'_> {
         let mut identifier = json!({ "value": format!("{}", self.random.below(30)) });
         if self.random.chance(80) {
             identifier["system"] = self.text(SYSTEMS);
+        }
+        if self.random.chance(20) {
+            identifier["type"] = self.concept();
         }
         identifier
     }
@@ -291,6 +302,10 @@ impl Maker<'_> {
             }
         }
         let filled = &mut resource;
+        self.maybe(filled, "text", 25, |maker| {
+            let text = format!("{}, {}", maker.random.pick(TEXTS), maker.random.pick(TEXTS));
+            json!({ "status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div>") })
+        });
         match name {
             "Patient" => self.patient(filled),
             "Observation" => self.observation(filled),
@@ -309,6 +324,10 @@ impl Maker<'_> {
                 self.maybe(filled, "address", 50, Self::address);
                 self.maybe(filled, "status", 60, |maker| maker.text(&["active", "suspended"]));
                 self.maybe(filled, "operationalStatus", 30, Self::coding);
+                self.maybe(filled, "position", 60, |maker| {
+                    let (latitude, longitude) = maker.random.pick(PLACES);
+                    json!({ "latitude": latitude, "longitude": longitude })
+                });
                 self.maybe(filled, "type", 50, |maker| maker.list(2, Self::concept));
                 self.maybe(filled, "managingOrganization", 60, |maker| maker.reference(&["Organization"]));
                 self.maybe(filled, "partOf", 40, |maker| maker.reference(&["Location"]));

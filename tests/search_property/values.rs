@@ -198,6 +198,21 @@ pub(crate) fn tokens(value: &Value, form: Form) -> Vec<Token> {
     }
 }
 
+/// The texts that go with a code: "the text value associated with the code", the text and displays of a
+/// concept, those of the type of an identifier.
+pub(crate) fn token_texts(value: &Value, form: Form) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match form {
+        Form::Coding => text(&value["display"]).into_iter().collect(),
+        Form::Concept => {
+            let displays = each(&value["coding"]).filter_map(|coding| text(&coding["display"]));
+            text(&value["text"]).into_iter().chain(displays).collect()
+        }
+        Form::Identifier => token_texts(&value["type"], Form::Concept),
+        _ => Vec::new(),
+    }
+}
+
 /// Telephone numbers without punctuation, anything else as it is.
 pub(crate) fn contact(text: &str) -> String {
     if text.chars().all(|letter| letter.is_ascii_digit() || "+-() ".contains(letter)) {

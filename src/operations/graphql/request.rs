@@ -33,7 +33,7 @@ impl Asked {
                 )
             }
             Some(_) => {
-                let mut json = parse(body)?;
+                let json = parse(body)?;
                 let text = match json["resourceType"].as_str() {
                     // A Parameters resource under its plain media type.
                     Some(_) => json["parameter"]
@@ -45,7 +45,7 @@ impl Asked {
                     None => json["query"].as_str(),
                 };
                 let (text, operation) = (text.map(str::to_owned), json["operationName"].as_str().map(str::to_owned));
-                (text, operation, Some(json["variables"].take()).filter(|variables| !variables.is_null()))
+                (text, operation, json.get("variables").filter(|variables| !variables.is_null()).cloned())
             }
             None => {
                 let variables = pair("variables").map(|text| parse(text.as_bytes())).transpose()?;

@@ -141,7 +141,9 @@ impl Parser<'_> {
             };
         }
         let test = at(found.value_at, parser.test(parameter, *operator))?;
-        Ok(indexed(parameter.number, test))
+        // "True if none of the concepts are in the nominated value set": also where there is no concept.
+        let negated = *operator == Operator::Ni;
+        Ok(Condition::Indexed { parameter: parameter.number, test, negated })
     }
 
     /// One comparison with an indexed parameter, by its kind (search_filter.html#ops, second table).
@@ -167,8 +169,7 @@ impl Parser<'_> {
                 Ok(unequal(Test::Token(tokens)))
             }
             (ParameterKind::Token, Operator::In | Operator::Ni) if parameter.forms.has_codes() => {
-                let test = Test::Token(self.codes_of(parameter.forms, self.value)?);
-                Ok(if operator == Operator::Ni { Test::Row(RowTest::Unequal(Box::new(test))) } else { test })
+                Ok(Test::Token(self.codes_of(parameter.forms, self.value)?))
             }
             (ParameterKind::Token, Operator::Ss | Operator::Sb) if parameter.forms.has_codes() => {
                 let way = if operator == Operator::Ss { Way::Above } else { Way::Below };
