@@ -32,7 +32,7 @@ pub use carry_out::Refusal;
 pub use conditional::Preconditions;
 pub use entry::{Link, OperationLink};
 pub use history::{Historied, HistoryOf};
-pub use patch::{JSON_PATCH, PatchFormat};
+pub use patch::{JSON_PATCH, PatchFormat, difference};
 pub use policy::{Strictness, ValidationPolicy};
 pub use prepare::decode_pairs;
 pub use single::{SearchPlace, Searched};

@@ -8,6 +8,7 @@ mod call;
 mod composition;
 mod convert;
 pub mod demo;
+mod difference;
 mod document;
 mod everything;
 mod fhirpath;

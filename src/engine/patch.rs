@@ -172,6 +172,24 @@ impl Patch {
     }
 }
 
+/// What makes the first resource the second, as Parameters.parameter of a FHIRPath Patch. Both are of one type;
+/// their ids are not compared, nor is what only the server sets.
+#[must_use]
+pub fn difference<'a>(mut left: Node<'a>, mut right: Node<'a>, with_meta: bool) -> Vec<Node<'static>> {
+    let root = left.text("resourceType").and_then(|name| definitions().resource(name));
+    let Some(root) = root else { return Vec::new() };
+    for resource in [&mut left, &mut right] {
+        resource.remove("id");
+        let Some(mut meta) = resource.remove("meta").filter(|_| with_meta) else { continue };
+        meta.remove("versionId");
+        meta.remove("lastUpdated");
+        if !meta.members().is_empty() {
+            resource.set("meta", meta);
+        }
+    }
+    fhirpath::difference(&left, &right, root)
+}
+
 fn parse_patch(body: &[u8]) -> Result<Node<'_>, Rejection> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Rejection::invalid("the body is empty; a patch is expected"));

@@ -27,6 +27,7 @@ const ROOMS: &[&[Operation]] = &[
     super::matching::OPERATIONS,
     super::lists::OPERATIONS,
     super::convert::OPERATIONS,
+    super::difference::OPERATIONS,
     super::graphql::OPERATIONS,
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
@@ -38,6 +39,7 @@ const ROOMS: &[&[Operation]] = &[
 /// OperationDefinitions of our own, by the end of their canonical URL.
 const OWN: &[&str] = &[
     include_str!("definitions/Bundle-ingest-document.json"),
+    include_str!("definitions/diff.json"),
     include_str!("definitions/fhirpath.json"),
     include_str!("definitions/SearchParameter-reindex-status.json"),
     include_str!("definitions/install-package.json"),

@@ -58,7 +58,7 @@ for database in $databases; do
             ask "$group…" "^/fhir/$group[^/]*(/.*)?\$" examples,fuzzing
         fi
     done
-    ask 'Patient and Observation, limits' '^/fhir/(Patient|Observation)(/.*)?$' coverage
+    seconds=$((seconds * 3)) ask 'Patient and Observation, limits' '^/fhir/(Patient|Observation)(/.*)?$' coverage
     echo "$database: $all_asked of $all_chosen operations, $all_cases requests"
     stop || status=1
 done

@@ -353,6 +353,10 @@ fn wrong_queries_are_refused() {
             let message = answer.body["errors"][0]["message"].as_str().unwrap();
             assert!(message.contains(right), "{query}: {message}");
         }
+        for body in ["[null, null]", "3", "\"x\""] {
+            let answer = post(server, "$graphql", "application/json", body);
+            assert_eq!((answer.status, answer.body["errors"][0]["message"].is_string()), (400, true), "{body}");
+        }
         error(server, "$graphql", "{ id }", 400);
         error(server, "$graphql", "{ Patient { id } }", 400);
         error(server, "$graphql", "{ Patient(id: \"nobody\") { id } }", 404);

@@ -16,6 +16,7 @@ mod conditional_update;
 mod convert;
 mod create;
 mod delete;
+mod diff;
 mod discharge;
 mod document;
 mod everything;

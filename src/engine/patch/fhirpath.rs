@@ -6,9 +6,11 @@
 //! live in two members (`given`, `_given`): both change together. What becomes empty is taken away,
 //! because FHIR JSON has no empty lists and objects. Pure: tree in, tree out.
 
+mod difference;
 mod place;
 mod value;
 
+pub(super) use difference::difference;
 use place::{Place, object_at};
 use value::{Built, PatchValue};
 
