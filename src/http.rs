@@ -2,13 +2,16 @@
 //!
 //! May use: `engine`, `access`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
+mod binary;
 mod bundles;
 mod capability;
 mod client_certificate;
 mod coding;
+mod content;
 mod context;
 mod explained;
 mod fhir;
+mod filled;
 mod gate;
 mod negotiation;
 mod notebook;
@@ -40,6 +43,8 @@ pub struct HttpSettings {
     pub base_url: Option<String>,
     /// Largest request body in bytes.
     pub max_body: usize,
+    /// Largest content (photo, video, Binary) in bytes.
+    pub max_upload: u64,
     /// Worker threads.
     pub workers: usize,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
@@ -70,6 +75,7 @@ impl Default for HttpSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             base_url: None,
             max_body: 50 << 20,
+            max_upload: 2 << 30,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             trusted_proxies: Vec::new(),
             tls: None,

@@ -23,6 +23,7 @@
 //! way under an advisory lock, so that several servers on one database stay correct and the change
 //! log has no holes that fill later.
 
+mod blob;
 mod cache;
 mod canonical;
 mod closure;
@@ -60,6 +61,10 @@ use crate::search::extract::ExtractOptions;
 use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
+pub use blob::{
+    BlobError, BlobId, BlobRead, Blobs, Chunks, Collected, Encoding, Hole, Incoming, Kept, MediaOptions, MediaPlace,
+    Part, Scanner, Syntax, Verified,
+};
 pub use canonical::StoredDefinitions;
 pub use closure::{Closure, ClosureConcept, ClosureEntry};
 pub use code_system::{StoredCodeSystem, StoredCodeSystems};
@@ -95,6 +100,8 @@ pub struct StoreOptions {
     pub full_text: FullText,
     /// How notebook rows are made.
     pub project: Projection,
+    /// Where photos, videos and large attachments lie.
+    pub media: MediaOptions,
     /// The base URL of the server, when it is fixed: absolute references to it are references to what is here.
     pub base_url: Option<std::sync::Arc<str>>,
 }
@@ -106,6 +113,7 @@ impl StoreOptions {
     pub fn new(database: Database, project: Projection) -> Self {
         let cache_bytes = if database.is_postgres() { 0 } else { 64 << 20 };
         Self {
+            media: MediaOptions::beside(&database),
             database,
             readers: 8,
             cache_bytes,
@@ -190,6 +198,9 @@ pub enum StoreError {
     /// The queue of writes is full.
     #[error("too many writes are waiting")]
     Busy,
+    /// The content store refused; nothing of the job was stored.
+    #[error(transparent)]
+    Content(#[from] BlobError),
     /// No connection.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),

@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
 use renraku::http::{Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
-use renraku::store::{Database, Store, StoreError, StoreOptions};
+use renraku::store::{Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +45,20 @@ pub(super) struct Settings {
     /// Largest body of a request [default: 50MiB]
     #[arg(long, value_name = "SIZE")]
     max_body: Option<Size>,
+    /// Largest photo, video or Binary sent as it is [default: 2GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_upload: Option<Size>,
+    /// Where photos, videos and large attachments lie: file:///var/lib/renraku/media
+    /// [default: beside the SQLite file, or renraku.media in the working folder]
+    #[arg(long, value_name = "URL")]
+    media_store: Option<String>,
+    /// Attachment.data and Binary.data beyond this size go to the content store; 32KiB at least [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    inline_data: Option<Size>,
+    /// A clamd that is asked before any content is kept: tcp://127.0.0.1:3310 or unix:///run/clamav/clamd.ctl
+    /// [default: none]
+    #[arg(long, value_name = "URL")]
+    virus_scanner: Option<String>,
     /// Resources on a search page when the client does not say [default: 20]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     default_count: Option<u32>,
@@ -194,10 +208,11 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 17] = [
+const OF_SERVE: [&str; 18] = [
     "listen",
     "base_url",
     "max_body",
+    "max_upload",
     "default_count",
     "max_count",
     "max_entries",
@@ -214,8 +229,17 @@ const OF_SERVE: [&str; 17] = [
     "authentication",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
-const OF_ENGINE: [&str; 6] =
-    ["cache_bytes", "readers", "require_if_match", "strict_references", "time_zone", "full_text"];
+const OF_ENGINE: [&str; 9] = [
+    "cache_bytes",
+    "readers",
+    "require_if_match",
+    "strict_references",
+    "time_zone",
+    "full_text",
+    "media_store",
+    "inline_data",
+    "virus_scanner",
+];
 
 /// Hides settings from the help of commands that make no use of them; they are accepted all the same.
 pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
@@ -284,6 +308,10 @@ impl Settings {
             listen: self.listen.or(lower.listen),
             base_url: self.base_url.or(lower.base_url),
             max_body: self.max_body.or(lower.max_body),
+            max_upload: self.max_upload.or(lower.max_upload),
+            media_store: self.media_store.or(lower.media_store),
+            inline_data: self.inline_data.or(lower.inline_data),
+            virus_scanner: self.virus_scanner.or(lower.virus_scanner),
             default_count: self.default_count.or(lower.default_count),
             max_count: self.max_count.or(lower.max_count),
             max_entries: self.max_entries.or(lower.max_entries),
@@ -337,8 +365,19 @@ impl Settings {
         for rule in self.validation_rules.iter().flatten() {
             validation.add(rule).map_err(|why| wrong("validation_rules", why))?;
         }
+        let mut media = store.media.clone();
+        if let Some(place) = &self.media_store {
+            media.place = MediaPlace::parse(place).map_err(|why| wrong("media_store", why))?;
+        }
+        if let Some(size) = &self.inline_data {
+            media.inline = usize::try_from(size.0).unwrap_or(usize::MAX);
+        }
+        if let Some(scanner) = &self.virus_scanner {
+            media.scanner = Some(Scanner::parse(scanner).map_err(|why| wrong("virus_scanner", why))?);
+        }
         Ok(Config {
             store: StoreOptions {
+                media,
                 base_url: base_url.as_deref().map(Into::into),
                 readers: self.readers.unwrap_or(store.readers),
                 cache_bytes: self.cache_bytes.map_or(store.cache_bytes, |size| size.0),
@@ -359,6 +398,7 @@ impl Settings {
                 listen: self.listen.unwrap_or(http.listen),
                 base_url,
                 max_body: self.max_body.map_or(http.max_body, |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
+                max_upload: self.max_upload.map_or(http.max_upload, |size| size.0),
                 workers: self.workers.unwrap_or(http.workers).max(1),
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 tls,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::single::Searched;
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
-use crate::store::{StoreError, Unfinished, Version};
+use crate::store::{BlobError, StoreError, Unfinished, Version};
 
 /// A refusal: nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,9 +136,49 @@ impl From<StoreError> for Rejection {
                 format!("another SearchParameter defines {code:?} on the same resource type; take another code"),
             )
             .at_element("SearchParameter.code"),
+            StoreError::Content(error) => error.into(),
             StoreError::Database(why) => {
                 tracing::error!(%why, "the database refused");
                 Self::internal("the database refused; nothing was stored")
+            }
+        }
+    }
+}
+
+impl From<BlobError> for Rejection {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Infected(name) => Self::new(
+                422,
+                IssueCode::Security,
+                format!(
+                    "the virus scanner found {name}; nothing was stored（ウイルスが見つかったため保存しませんでした）"
+                ),
+            ),
+            BlobError::ScannerAway(why) => {
+                tracing::error!(%why, "the virus scanner cannot be asked");
+                Self {
+                    retry_after: Some(30),
+                    ..Self::new(
+                        503,
+                        IssueCode::Transient,
+                        "the virus scanner cannot be asked at the moment; nothing was stored（ウイルス検査ができないため保存しませんでした）",
+                    )
+                }
+            }
+            BlobError::TooLarge => {
+                Self::new(422, IssueCode::TooCostly, "the content of this resource is too large for this operation")
+            }
+            BlobError::Missing(id) => {
+                tracing::error!(%id, "content is missing from the content store");
+                Self::internal("content of this resource is missing from the content store")
+            }
+            BlobError::Io(why) => {
+                tracing::error!(%why, "the content store refused");
+                Self {
+                    retry_after: Some(30),
+                    ..Self::new(503, IssueCode::NoStore, "the content store refused; nothing was stored")
+                }
             }
         }
     }

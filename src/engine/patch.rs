@@ -242,7 +242,8 @@ impl Task {
     /// Applies the patch to a version.
     fn attempt(&self, engine: &Engine, id: &str, current: &Version) -> Result<Attempt, Rejection> {
         self.conditions.check_write(Some(current), self.require_if_match)?;
-        let patched = self.patch.apply(id, parse_stored(current)?)?;
+        let whole = engine.with_data(current)?;
+        let patched = self.patch.apply(id, parse_stored(&whole)?)?;
         Ok(Attempt { prepared: engine.derive(self.number, &self.type_name, id, &patched)?, on: current.version })
     }
 

@@ -184,7 +184,8 @@ impl Engine {
         current: &Version,
         links: &Links,
     ) -> Result<Prepared, Rejection> {
-        let mut before = parse_stored(current)?;
+        let current = self.with_data(current)?;
+        let mut before = parse_stored(&current)?;
         let mut patched = patch.apply(id, before.clone())?;
         // What the patch brings may name other entries. A link that led nowhere before is not its fault.
         let (mut known, mut issues) = (Vec::new(), Vec::new());

@@ -67,10 +67,19 @@ impl Engine {
             "SearchParameter" => self.defined(resource, id, &options.registry)?.map(Box::new),
             _ => None,
         };
+        let mut content = Content::prepare(resource);
+        let blobs = self.store.blobs();
+        // Large data moves to the content store; index and notebook rows are those of what is stored.
+        let moved =
+            if content.size() > blobs.inline() { blobs.moved_out(resource).map_err(Rejection::from)? } else { None };
+        if let Some(moved) = &moved {
+            content = Content::prepare(moved);
+        }
+        let resource = moved.as_ref().unwrap_or(resource);
         Ok(Prepared {
             type_number,
             id: id.to_owned(),
-            content: Content::prepare(resource),
+            content,
             rows: extract(type_number, resource, &options),
             generation: options.registry.generation(),
             defined,

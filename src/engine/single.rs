@@ -14,10 +14,13 @@ use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::search::parse::{compartment, parse_query, parse_query_across};
 use crate::search::query::{Query, Summary, Total};
-use crate::store::{Method, Prepared, SearchPage, Version, WriteTransaction, Written};
+use crate::store::{BlobError, Method, Prepared, SearchPage, Version, WriteTransaction, Written};
 
 /// Bodies up to this size are parsed on the async worker; larger ones elsewhere.
 const SMALL_BODY: usize = 32 << 10;
+
+/// Largest resource, in bytes, whose moved-out data is put in place in memory.
+const MOST_DATA: usize = 128 << 20;
 
 /// Where a search looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,24 @@ impl Engine {
             Some(version) if version.is_deleted() => Err(Rejection::gone(type_name, id)),
             Some(version) => Ok(version),
             None => Err(Rejection::not_found(type_name, id)),
+        }
+    }
+
+    /// A version with its large data in place, for those who look at the data itself. Blocks.
+    ///
+    /// # Errors
+    /// 422 when it is more than may be held in memory, or what the content store says.
+    pub fn whole(&self, version: Version) -> Result<Version, Rejection> {
+        let body = self.store.blobs().whole(&version.body, MOST_DATA)?;
+        Ok(Version { body, ..version })
+    }
+
+    /// The same for a patch. Data too large to be compared with anything a request can hold stays out.
+    pub(super) fn with_data(&self, version: &Version) -> Result<Version, Rejection> {
+        match self.store.blobs().whole(&version.body, MOST_DATA) {
+            Ok(body) => Ok(Version { body, ..version.clone() }),
+            Err(BlobError::TooLarge) => Ok(version.clone()),
+            Err(error) => Err(error.into()),
         }
     }
 

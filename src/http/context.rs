@@ -18,7 +18,7 @@ use crate::r4::outcome::IssueCode;
 const DRAIN: usize = 256 << 20;
 
 /// How long a body may pause.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `Prefer: return=…` (FHIR R4 http.html#ops).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

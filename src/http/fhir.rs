@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::coding::{TAKEN, encoded};
 use super::context::{Context, body, check_content_type, patch_format, preconditions, sends_xml};
+use super::filled::filled;
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::terminology_capability::terminology_capabilities;
-use super::{Shared, bundles, capability, operation};
+use super::{Shared, binary, bundles, capability, operation};
 use crate::engine::{Answer, Engine, HistoryOf, Payload as Content, Rejection, SearchPlace, is_whole, subset};
 use crate::format::json;
 use crate::operations::{NoTarget, Target, run_entry};
@@ -30,6 +31,9 @@ pub(super) async fn nowhere(request: HttpRequest, shared: Data<Shared>) -> HttpR
 
 /// Everything under the FHIR base.
 pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: Data<Shared>) -> HttpResponse {
+    if let Some(content) = binary::read(&request, &shared).await {
+        return content;
+    }
     let context = match Context::read(&request, &shared) {
         Ok(context) => context,
         Err(refusal) => return rejection(&Context::fallback(&request, &shared), &refusal),
@@ -45,7 +49,7 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
 async fn answered(request: &HttpRequest, payload: &mut Payload, shared: &Shared, context: &Context) -> HttpResponse {
     let result = dispatch(request, payload, shared, context).await;
     let response = result.unwrap_or_else(|refusal| rejection(context, &refusal));
-    represent(context, response).await
+    filled(shared, context, represent(context, response).await).await
 }
 
 /// Percent-decodes a path segment.
@@ -208,14 +212,27 @@ impl Interaction<'_> {
     }
 
     async fn body(&mut self) -> Result<Bytes, Rejection> {
+        self.bodies().await.map(|(_, json)| json)
+    }
+
+    /// The body as it was sent, and in JSON.
+    async fn bodies(&mut self) -> Result<(Bytes, Bytes), Rejection> {
         let refused = check_content_type(self.request);
         let body = body(self.payload, self.request, self.shared.settings.max_body).await;
         refused?;
-        if sends_xml(self.request) { json_from_xml(body?).await } else { body }
+        let sent = body?;
+        let json = if sends_xml(self.request) { json_from_xml(sent.clone()).await? } else { sent.clone() };
+        Ok((sent, json))
     }
 
     async fn create(mut self, type_name: &str) -> Result<HttpResponse, Rejection> {
-        let body = self.body().await?;
+        if type_name == "Binary" && binary::sends_content(self.request) {
+            return binary::write(self.request, self.payload, self.shared, self.context, None).await;
+        }
+        let (sent, body) = self.bodies().await?;
+        if type_name == "Binary" && binary::is_content(&body) {
+            return binary::write_bytes(self.request, self.shared, self.context, None, sent).await;
+        }
         if !self.context.pairs.is_empty() {
             return Err(Rejection::invalid(
                 "a create takes no parameters in the URL; conditional create is the header If-None-Exist",
@@ -226,7 +243,13 @@ impl Interaction<'_> {
     }
 
     async fn update(mut self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {
-        let body = self.body().await?;
+        if type_name == "Binary" && binary::sends_content(self.request) {
+            return binary::write(self.request, self.payload, self.shared, self.context, Some(id)).await;
+        }
+        let (sent, body) = self.bodies().await?;
+        if type_name == "Binary" && binary::is_content(&body) {
+            return binary::write_bytes(self.request, self.shared, self.context, Some(id), sent).await;
+        }
         let updated = self.shared.engine.update(type_name, id, body, preconditions(self.request)).await?;
         Ok(answer(self.context, updated, true))
     }

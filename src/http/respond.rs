@@ -15,11 +15,11 @@ use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
 use crate::xml::{parse_xml, write_xml};
 
 /// An HTTP date of µs since 1970 UTC.
-fn http_date(micros: i64) -> header::HttpDate {
+pub(super) fn http_date(micros: i64) -> header::HttpDate {
     (UNIX_EPOCH + Duration::from_secs(u64::try_from(micros / 1_000_000).unwrap_or(0))).into()
 }
 
-fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
+pub(super) fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if let Some(id) = &context.request_id {
         response.insert_header(("X-Request-Id", id.as_str()));

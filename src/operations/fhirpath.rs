@@ -38,7 +38,7 @@ struct Stored<'e> {
 impl Stored<'_> {
     fn read(&self, type_name: &str, id: &str) -> Option<&Node<'static>> {
         let number = definitions().resource_number(type_name)?;
-        let version = self.engine.store().current(number, id).ok().flatten()?;
+        let version = self.engine.whole(self.engine.store().current(number, id).ok().flatten()?).ok()?;
         let node = json::parse(&version.body).ok()?.into_owned();
         Some(self.shelf.keep(node))
     }

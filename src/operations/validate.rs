@@ -66,7 +66,7 @@ fn run(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
             "there is no resource to check: send it as the body, or as the parameter resource, or name one: [base]/Patient/1/$validate",
         ));
     };
-    let stored = call.engine.read_blocking(type_name, id)?;
+    let stored = call.engine.whole(call.engine.read_blocking(type_name, id)?)?;
     let node = json::parse(&stored.body).map_err(|error| Rejection::internal(error.to_string()))?;
     findings.extend(validator.validate(&node, &profiles, &options));
     Ok(answer(&findings, language, None))

@@ -70,6 +70,11 @@ impl CursorKey {
         connection.execute(&statement).map(|_| ())
     }
 
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     pub(super) fn load(connection: &mut Connection) -> Result<Self, StoreError> {
         let statement = Statement::new("SELECT value FROM setting WHERE name = 'cursor_key'");
         let found = connection.load::<SettingRecord>(&statement)?.pop();
@@ -77,7 +82,7 @@ impl CursorKey {
     }
 
     /// HMAC-SHA-256 (RFC 2104), cut.
-    fn sign(&self, about: &str, body: &[u8]) -> [u8; SIGNATURE] {
+    pub(super) fn sign(&self, about: &str, body: &[u8]) -> [u8; SIGNATURE] {
         let key = Sha256::digest(self.0.as_bytes());
         let padded = |with: u8| {
             let mut block = [with; BLOCK];

@@ -8,6 +8,7 @@ use diesel::r2d2::{ManageConnection, Pool};
 use diesel::sql_types::BigInt;
 use tokio::sync::oneshot;
 
+use super::blob::Blobs;
 use super::cache::VersionCache;
 use super::canonical::DefinitionClock;
 use super::connection::{Connection, Database, Role, Statement};
@@ -54,6 +55,7 @@ pub struct Store {
     cache: Arc<VersionCache>,
     clock: Arc<DefinitionClock>,
     pub(super) registry: Arc<InUse>,
+    blobs: Blobs,
     options: Arc<StoreOptions>,
     /// Held for the life of the store: a SQLite database has one owner.
     _owner: Option<Arc<File>>,
@@ -85,6 +87,7 @@ impl Store {
         reindex::check(&mut connection, &options)?;
         super::cursor::CursorKey::ensure(&mut connection)?;
         let registry = Arc::new(InUse::new(parameters::open(&mut connection)?));
+        let blobs = Blobs::open_store(&options.media, super::cursor::CursorKey::load(&mut connection)?);
         drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
         let clock = Arc::new(DefinitionClock::default());
@@ -96,7 +99,7 @@ impl Store {
             .connection_timeout(std::time::Duration::from_secs(10))
             .build(Connections(options.database.clone()))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers, writer, cache, clock, registry, options: Arc::new(options), _owner: owner })
+        Ok(Self { readers, writer, cache, clock, registry, blobs, options: Arc::new(options), _owner: owner })
     }
 
     /// Brings the schema up to date without serving; answers the names of the migrations that ran.
@@ -112,6 +115,12 @@ impl Store {
     #[must_use]
     pub fn options(&self) -> &StoreOptions {
         &self.options
+    }
+
+    /// The content store.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
     }
 
     pub(super) fn definition_clock(&self) -> &DefinitionClock {

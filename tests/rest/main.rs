@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod batch;
+mod binary;
 mod bundle_reads;
 mod coding;
 mod conditional_create;
