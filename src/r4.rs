@@ -17,5 +17,6 @@ pub mod primitives;
 pub mod reference;
 pub mod ucum;
 pub mod url;
+pub mod wording;
 
 pub use definitions::{Definitions, Field, Kind, TypeDef, TypeId, definitions};

@@ -15,7 +15,7 @@ pub mod schema;
 pub mod structure;
 mod validator;
 
-pub use locate::Locator;
+pub use locate::{Locator, places_in_xml};
 pub use message::{Finding, Language};
 pub use profile::snapshot::ProfileError;
 pub use validator::{Options, Validator};

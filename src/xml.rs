@@ -7,6 +7,7 @@
 //!
 //! May use: `format`, `r4`. Must not know: storage, HTTP, the notebook.
 
+pub mod locate;
 mod read;
 mod write;
 

@@ -1,4 +1,4 @@
-//! How far an import is, for who watches: a bar on a terminal, a line every 5 s otherwise.
+//! How far an import or a validation is, for who watches: a bar on a terminal, a line every 5 s otherwise.
 
 use std::fmt::Display;
 use std::io::IsTerminal;
@@ -47,6 +47,14 @@ impl Progress {
             }
         });
         Self { bar, stop: Some(stop), ticker: Some(ticker) }
+    }
+
+    /// Does something that writes to the terminal without tearing the bar.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 
     /// A line on standard error that does not tear the bar.

@@ -5,24 +5,25 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use indicatif::ProgressBar;
 use renraku::format::json::{self, locate};
 use renraku::r4::canonical::{Canonicals, Layers, standard};
 use renraku::r4::guide::guide;
 use renraku::r4::loaded::LoadedPackages;
 use renraku::r4::outcome::{IssueCode, Severity};
+use renraku::r4::wording::Wording;
 use renraku::terminology::Terminology;
-use renraku::validation::{Finding, Language, Locator, Options, Validator};
+use renraku::validation::{Finding, Language, Locator, Options, Validator, places_in_xml};
 use renraku::xml::parse_xml;
 
+use super::progress::{Counters, Progress};
 use super::{Failure, tell};
 use input::Resource;
 use report::{Checked, Report};
@@ -52,6 +53,9 @@ pub(super) struct Arguments {
     /// A package (.tgz) to take definitions from; may be repeated
     #[arg(long, value_name = "FILE")]
     package: Vec<PathBuf>,
+    /// Definitions to take along: a file or a folder of StructureDefinitions, ValueSets and their like; may be repeated
+    #[arg(long, value_name = "PATH")]
+    definitions: Vec<PathBuf>,
     /// How results are written to standard output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -67,6 +71,24 @@ pub(super) struct Arguments {
     /// Take a profile that is claimed but not known for an error
     #[arg(long)]
     strict_profiles: bool,
+    /// Take an extension whose definition is not known for an error
+    #[arg(long)]
+    known_extensions: bool,
+    /// Take URLs made for examples (example.org) for errors
+    #[arg(long)]
+    no_examples: bool,
+    /// Take HTML in Markdown for an error
+    #[arg(long)]
+    no_html_in_markdown: bool,
+    /// Take HTML in any text that is no narrative for an error
+    #[arg(long)]
+    security_checks: bool,
+    /// Take a reference to what is not in the same file for an error
+    #[arg(long)]
+    resolve_references: bool,
+    /// Do not tell of a message: its id, or id@path (value-id@Condition.contained.id); may be repeated
+    #[arg(long, value_name = "ID")]
+    ignore: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,11 +108,18 @@ enum Spoken {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let validator = validator(&arguments.package)?;
+    let validator = validator(&arguments.package, &arguments.definitions)?;
     let files = input::files(&arguments.paths)?;
+    let total = files.iter().filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum();
     let options = Options {
         must_support: arguments.must_support,
         unknown_profile: if arguments.strict_profiles { Severity::Error } else { Severity::Warning },
+        unknown_extension: if arguments.known_extensions { Severity::Error } else { Severity::Warning },
+        allow_examples: !arguments.no_examples,
+        allow_html_in_markdown: !arguments.no_html_in_markdown,
+        security_checks: arguments.security_checks,
+        resolve_references: arguments.resolve_references,
+        ignored: arguments.ignore.clone(),
         ..Options::default()
     };
     let language = if arguments.language == Spoken::Ja { Language::Japanese } else { Language::English };
@@ -98,10 +127,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let jobs = arguments.jobs.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from);
     let begun = Instant::now();
     let mut report = Report::new(arguments.format, language);
-    let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
-    if let Some(bar) = &bar {
-        bar.enable_steady_tick(Duration::from_millis(200));
-    }
+    let counters = Arc::new(Counters::default());
+    let progress = Progress::start(Arc::clone(&counters), Some(total));
     let failed = std::thread::scope(|scope| {
         let (work, queue) = sync_channel::<Resource>(QUEUE);
         let (done, results) = sync_channel::<Checked>(QUEUE);
@@ -120,31 +147,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             });
         }
         drop(done);
-        let reader = scope.spawn(move || input::read(&files, &work));
+        let counted = Arc::clone(&counters);
+        let reader = scope.spawn(move || input::read(&files, &work, &counted.bytes));
         // In the order they were read, whoever was quicker.
         let mut early = BTreeMap::new();
         let mut next = 0;
         for checked in results {
             early.insert(checked.number, checked);
             while let Some(checked) = early.remove(&next) {
-                report.add(&checked);
+                progress.aside(|| report.add(&checked));
+                counters.resources.fetch_add(1, Ordering::Relaxed);
                 next += 1;
-                if let Some(bar) = &bar {
-                    bar.set_message(format!("{next} resources"));
-                }
             }
         }
         reader.join().unwrap_or_else(|_| Err(Failure::new(1, "reading ended early")))
     });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    drop(progress);
     let is_valid = report.finish(begun.elapsed());
     failed?;
     Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn validator(packages: &[PathBuf]) -> Result<Validator, Failure> {
+fn validator(packages: &[PathBuf], definitions: &[PathBuf]) -> Result<Validator, Failure> {
     let mut loaded = LoadedPackages::default();
     for path in packages {
         let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
@@ -154,25 +178,44 @@ fn validator(packages: &[PathBuf]) -> Result<Validator, Failure> {
             tell(format_args!("{}: this package is for FHIR {}", path.display(), manifest.fhir_versions.join(", ")));
         }
     }
+    if !definitions.is_empty() {
+        for path in input::files(definitions)? {
+            let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
+            let text = std::fs::read(&path).map_err(|error| refuse(&error))?;
+            let is_xml = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
+            let taken = if is_xml {
+                loaded.add(&parse_xml(&text).map_err(|error| refuse(&error))?)
+            } else {
+                loaded.add(&json::parse(&text).map_err(|error| refuse(&error))?)
+            };
+            if taken == 0 {
+                tell(format_args!("{}: no definition, it has no url", path.display()));
+            }
+        }
+    }
     let definitions: Arc<dyn Canonicals> = Arc::new(Layers(vec![standard(), guide(), Arc::new(loaded)]));
     let terminology = Arc::new(Terminology::new(Arc::clone(&definitions)));
     Ok(Validator::new(definitions, terminology))
 }
 
 fn check(validator: &Validator, profiles: &[&str], options: &Options, resource: Resource) -> Checked {
-    let unreadable = |why: String| {
-        vec![Finding {
-            severity: Severity::Error,
-            code: IssueCode::Structure,
-            message: "structure",
-            parameters: vec![why],
-            expression: None,
-        }]
+    let unreadable = |english: String, japanese: String, line, column| {
+        let wording = Wording { id: "unreadable", english, japanese };
+        (vec![Finding::worded(Severity::Error, IssueCode::Structure, wording, None)], vec![Some((line, column))])
     };
     let (findings, places) = if resource.is_xml {
         match parse_xml(&resource.text) {
-            Ok(node) => (validator.validate(&node, profiles, options), Vec::new()),
-            Err(error) => (unreadable(error.to_string()), Vec::new()),
+            Ok(node) => {
+                let findings = validator.validate(&node, profiles, options);
+                let asked: Vec<Option<&str>> = findings.iter().map(|finding| finding.expression.as_deref()).collect();
+                let places = places_in_xml(&resource.text, None, &asked);
+                (findings, places)
+            }
+            Err(error) => {
+                let japanese =
+                    format!("XML として読めません ({} 行 {} 列): {}", error.line, error.column, error.message);
+                unreadable(error.to_string(), japanese, error.line, error.column)
+            }
         }
     } else {
         match json::parse(&resource.text) {
@@ -183,7 +226,11 @@ fn check(validator: &Validator, profiles: &[&str], options: &Options, resource: 
                 let places = findings.iter().map(place).collect();
                 (findings, places)
             }
-            Err(error) => (unreadable(error.to_string()), Vec::new()),
+            Err(error) => {
+                let japanese =
+                    format!("JSON として読めません ({} 行 {} 列): {}", error.line, error.column, error.message);
+                unreadable(error.to_string(), japanese, error.line, error.column)
+            }
         }
     };
     Checked { number: resource.number, name: resource.name, line: resource.line, findings, places }

@@ -44,8 +44,8 @@ pub(super) async fn handle(
         refused?;
         asked.body = body?;
         if asked.media.is_none() && sends_xml(request) && !asked.body.is_empty() {
+            asked.xml = Some(asked.body.clone());
             asked.body = json_from_xml(asked.body).await?;
-            asked.is_xml = true;
         }
     }
     let done = shared.engine.blocking(move |engine| run(engine, &target, &asked)).await?;

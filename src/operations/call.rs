@@ -118,8 +118,8 @@ pub struct Request {
     pub wants_outcome: bool,
     /// The header `Accept-Language`.
     pub accept_language: Option<String>,
-    /// The body came as XML: places in it are not those of `body`.
-    pub is_xml: bool,
+    /// The body as it came, when that was XML: places are told there, not in `body`.
+    pub xml: Option<Bytes>,
 }
 
 /// An invocation, its inputs compared with the definition.

@@ -8,7 +8,7 @@ use crate::engine::{OperationAnswer, Rejection};
 use crate::format::json::locate::{self, Spot};
 use crate::format::json::{self, Node};
 use crate::r4::outcome::{IssueCode, Severity};
-use crate::validation::{Finding, Language, Locator, Options};
+use crate::validation::{Finding, Language, Locator, Options, places_in_xml};
 
 const LINE: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line";
 const COLUMN: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-col";
@@ -58,8 +58,7 @@ fn run(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     if let Some(resource) = call.inputs.resource("resource") {
         fits_place(&call, mode, resource, &mut findings);
         findings.extend(validator.validate(resource, &profiles, &options));
-        let places = if call.request.is_xml { None } else { spot(&call.request.body) };
-        return Ok(answer(&findings, language, places.map(|spot| (call.request.body.as_ref(), spot))));
+        return Ok(answer(&findings, language, &places(&call, &findings)));
     }
     let (Some(type_name), Some(id)) = (&call.target.type_name, &call.target.id) else {
         return Err(Rejection::invalid(
@@ -69,7 +68,25 @@ fn run(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     let stored = call.engine.whole(call.engine.read_blocking(type_name, id)?)?;
     let node = json::parse(&stored.body).map_err(|error| Rejection::internal(error.to_string()))?;
     findings.extend(validator.validate(&node, &profiles, &options));
-    Ok(answer(&findings, language, None))
+    Ok(answer(&findings, language, &[]))
+}
+
+/// Line and column of each finding in the text that was sent.
+fn places(call: &Call<'_>, findings: &[Finding]) -> Vec<Option<(usize, usize)>> {
+    let body = call.request.body.as_ref();
+    let Ok(node) = json::parse(body) else { return Vec::new() };
+    let mut parameters = node.list("parameter").iter();
+    let is_wrapped = node.text("resourceType") == Some("Parameters");
+    let wrapped =
+        if is_wrapped { parameters.position(|parameter| parameter.text("name") == Some("resource")) } else { None };
+    if let Some(xml) = &call.request.xml {
+        let root = wrapped.map(|place| format!("Parameters.parameter[{place}].resource"));
+        let expressions: Vec<Option<&str>> = findings.iter().map(|finding| finding.expression.as_deref()).collect();
+        return places_in_xml(xml, root.as_deref(), &expressions);
+    }
+    let Some(spot) = spot(body, wrapped) else { return Vec::new() };
+    let mut locator = Locator::new(body, spot);
+    findings.iter().map(|finding| locator.line_and_column(finding.expression.as_deref()?)).collect()
 }
 
 /// Whether the resource may stand at the URL it was sent to.
@@ -103,7 +120,7 @@ fn delete(call: &Call<'_>, language: Language) -> Result<OperationAnswer, Reject
         return Err(Rejection::invalid("mode delete is about one resource: [base]/Patient/1/$validate?mode=delete"));
     };
     match call.engine.read_blocking(type_name, id) {
-        Ok(_) => Ok(answer(&[], language, None)),
+        Ok(_) => Ok(answer(&[], language, &[])),
         Err(rejection) if matches!(rejection.status, 404 | 410) => {
             let finding = Finding {
                 severity: Severity::Warning,
@@ -112,30 +129,23 @@ fn delete(call: &Call<'_>, language: Language) -> Result<OperationAnswer, Reject
                 parameters: vec![format!("{type_name}/{id}")],
                 expression: None,
             };
-            Ok(answer(&[finding], language, None))
+            Ok(answer(&[finding], language, &[]))
         }
         Err(rejection) => Err(rejection),
     }
 }
 
-/// Where the resource begins in the body: the body itself, or in the parameter `resource`.
-fn spot(body: &[u8]) -> Option<Spot> {
+/// Where the resource begins in the body: the body itself, or in one of its parameters.
+fn spot(body: &[u8], wrapped: Option<usize>) -> Option<Spot> {
     let whole = locate::whole(body);
-    let node = json::parse(body).ok()?;
-    if node.text("resourceType") != Some("Parameters") {
-        return Some(whole);
-    }
-    let mut parameters = node.list("parameter").iter();
-    let Some(place) = parameters.position(|parameter| parameter.text("name") == Some("resource")) else {
-        return Some(whole);
-    };
+    let Some(place) = wrapped else { return Some(whole) };
     let (list, _) = locate::member(body, whole, &["parameter"])?;
     let (resource, _) = locate::member(body, locate::item(body, list, place)?, &["resource"])?;
     Some(resource)
 }
 
-/// An OperationOutcome with lines, where there is a text to find them in.
-fn answer(findings: &[Finding], language: Language, text: Option<(&[u8], Spot)>) -> OperationAnswer {
+/// An OperationOutcome with lines, where they are known.
+fn answer(findings: &[Finding], language: Language, places: &[Option<(usize, usize)>]) -> OperationAnswer {
     let fine = [Finding {
         severity: Severity::Information,
         code: IssueCode::Informational,
@@ -144,11 +154,8 @@ fn answer(findings: &[Finding], language: Language, text: Option<(&[u8], Spot)>)
         expression: None,
     }];
     let findings = if findings.is_empty() { &fine } else { findings };
-    let mut locator = text.map(|(text, spot)| Locator::new(text, spot));
-    let issue = findings.iter().map(|finding| {
-        let place = finding.expression.as_ref().zip(locator.as_mut());
-        issue(finding, language, place.and_then(|(expression, locator)| locator.line_and_column(expression)))
-    });
+    let places = places.iter().copied().chain(std::iter::repeat(None));
+    let issue = findings.iter().zip(places).map(|(finding, place)| issue(finding, language, place));
     let outcome =
         Node::object([("resourceType", Node::string("OperationOutcome")), ("issue", Node::Array(issue.collect()))]);
     OperationAnswer::Resource(outcome.to_bytes().into())

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, OnceLock};
 
 use super::canonical::{Canonicals, Definition};
-use crate::format::json;
+use crate::format::json::{self, Node};
 use crate::format::package::{self, Manifest, PackageError};
 
 /// Definitions of packages that were read; each is understood when it is first asked for.
@@ -31,6 +31,25 @@ impl LoadedPackages {
             let loaded = Loaded { version: found.version, text: found.body, read: OnceLock::new() };
             self.by_type.entry(found.resource_type).or_default().entry(found.url).or_default().push(loaded);
         })
+    }
+}
+
+impl LoadedPackages {
+    /// Takes a definition that came by itself; those of a Bundle one by one. How many were taken.
+    pub fn add(&mut self, node: &Node<'_>) -> usize {
+        if node.text("resourceType") == Some("Bundle") {
+            return node
+                .list("entry")
+                .iter()
+                .filter_map(|entry| entry.get("resource"))
+                .map(|inner| self.add(inner))
+                .sum();
+        }
+        let (Some(resource_type), Some(url)) = (node.text("resourceType"), node.text("url")) else { return 0 };
+        let version = node.text("version").unwrap_or_default().to_owned();
+        let loaded = Loaded { version, text: node.to_bytes(), read: OnceLock::new() };
+        self.by_type.entry(resource_type.to_owned()).or_default().entry(url.to_owned()).or_default().insert(0, loaded);
+        1
     }
 }
 

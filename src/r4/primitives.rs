@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use super::datetime;
 use super::definitions::{TypeId, definitions};
 use super::reference::is_id;
+use super::wording::Wording;
 use crate::format::json::Node;
 
 mod xhtml;
@@ -125,7 +126,7 @@ impl Primitive {
     /// # Errors
     /// A sentence without a subject, to be put behind the name of the element: `must be a date
     /// such as "2026-11-23", …; found "23.11.2026"`.
-    pub fn check(self, node: &Node<'_>) -> Result<(), String> {
+    pub fn check(self, node: &Node<'_>) -> Result<(), Wording> {
         let is_right = match (self, node) {
             (Self::Boolean, Node::Bool(_)) | (Self::Decimal, Node::Number(_)) => true,
             (Self::Integer, Node::Number(digits)) => digits.parse::<i32>().is_ok(),
@@ -158,9 +159,69 @@ impl Primitive {
     }
 
     #[cold]
-    fn complaint(self, node: &Node<'_>) -> String {
-        let found = describe(node);
-        format!("must be {}; found {found}", self.right_form())
+    fn complaint(self, node: &Node<'_>) -> Wording {
+        let (found, shown) = describe(node);
+        Wording {
+            id: self.message(),
+            english: format!("must be {}; found {found}", self.right_form()),
+            japanese: format!("は{}である必要があります。値: {shown}", self.right_form_in_japanese()),
+        }
+    }
+
+    /// The id of the message that a value has not the form of the type.
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Base64Binary => "value-base64Binary",
+            Self::Boolean => "value-boolean",
+            Self::Canonical => "value-canonical",
+            Self::Code => "value-code",
+            Self::Date => "value-date",
+            Self::DateTime => "value-dateTime",
+            Self::Decimal => "value-decimal",
+            Self::Id => "value-id",
+            Self::Instant => "value-instant",
+            Self::Integer => "value-integer",
+            Self::Markdown => "value-markdown",
+            Self::Oid => "value-oid",
+            Self::PositiveInt => "value-positiveInt",
+            Self::String => "value-string",
+            Self::Time => "value-time",
+            Self::UnsignedInt => "value-unsignedInt",
+            Self::Uri => "value-uri",
+            Self::Url => "value-url",
+            Self::Uuid => "value-uuid",
+            Self::Xhtml => "value-xhtml",
+        }
+    }
+
+    const fn right_form_in_japanese(self) -> &'static str {
+        match self {
+            Self::Base64Binary => "、パディングの揃った base64 の JSON 文字列 (\"aGVsbG8=\" など)",
+            Self::Boolean => "引用符なしの JSON 値 true または false ",
+            Self::Canonical => "空白のない canonical URL (\"http://example.org/ValueSet/a|1.0\" など)",
+            Self::Code => "コード (両端の空白や連続する空白のない JSON 文字列、\"final\" など)",
+            Self::Date => "暦にある日付 (\"2026-11-23\"、\"2026-11\"、\"2026\" など)",
+            Self::DateTime => {
+                "暦にある日付 (\"2026-11-23\" など) か、秒と時差のある日時 (\"2026-11-23T09:05:00+09:00\" など)"
+            }
+            Self::Decimal => "引用符なしの JSON の数 (1.50 など)",
+            Self::Id => " 1〜64 文字の英数字・「-」・「.」からなる id (\"example-1\" など)",
+            Self::Instant => "秒と時差のある時点 (\"2026-11-23T09:05:00.123+09:00\" など)",
+            Self::Integer => " -2147483648 から 2147483647 までの引用符なしの整数 (42 など)",
+            Self::Markdown | Self::String => {
+                "空白だけでなく、制御文字 (タブと改行を除く) を含まない、1 MiB までの JSON 文字列 (\"text\" など)"
+            }
+            Self::Oid => " OID (\"urn:oid:1.2.392.100495\" など)",
+            Self::PositiveInt => " 1 から 2147483647 までの引用符なしの整数 (1 など)",
+            Self::Time => "秒まであり時差のない時刻 (\"09:05:00\" など)",
+            Self::UnsignedInt => " 0 から 2147483647 までの引用符なしの整数 (0 など)",
+            Self::Uri => "空白のない URI (\"http://example.org/a\" や \"urn:oid:1.2.3\" など)",
+            Self::Url => "空白のない URL (\"https://example.org/fhir\" など)",
+            Self::Uuid => "小文字の UUID (\"urn:uuid:c757873d-ec9a-4326-a141-556f43239520\" など)",
+            Self::Xhtml => {
+                "、XHTML の JSON 文字列 (\"<div xmlns=\\\"http://www.w3.org/1999/xhtml\\\">text</div>\" など)"
+            }
+        }
     }
 
     const fn right_form(self) -> &'static str {
@@ -202,22 +263,27 @@ impl Primitive {
 ///
 /// # Errors
 /// What is wrong and what would be right; also when `type_name` is no primitive type.
-pub fn check(type_name: &str, node: &Node<'_>) -> Result<(), String> {
+pub fn check(type_name: &str, node: &Node<'_>) -> Result<(), Wording> {
     match Primitive::by_name(type_name) {
         Some(primitive) => primitive.check(node),
-        None => Err(format!("is of type {type_name}, which is not a primitive type")),
+        None => Err(super::wording::say!(
+            "not-primitive",
+            "is of type {type_name}, which is not a primitive type",
+            "の型 {type_name} はプリミティブ型ではありません"
+        )),
     }
 }
 
-/// A short picture of a value for messages.
-fn describe(node: &Node<'_>) -> String {
+/// A short picture of a value for messages, in English and Japanese.
+fn describe(node: &Node<'_>) -> (String, String) {
+    let of = |english: &str, shown: String| (format!("{english}{shown}"), shown);
     match node {
-        Node::Null => "null".to_owned(),
-        Node::Bool(value) => format!("the boolean {value}"),
-        Node::Number(digits) => format!("the number {}", shorten(digits)),
-        Node::String(text) => format!("the string {:?}", shorten(text)),
-        Node::Array(_) => "an array".to_owned(),
-        Node::Object(_) => "an object".to_owned(),
+        Node::Null => ("null".to_owned(), "null".to_owned()),
+        Node::Bool(value) => of("the boolean ", value.to_string()),
+        Node::Number(digits) => of("the number ", shorten(digits)),
+        Node::String(text) => of("the string ", format!("{:?}", shorten(text))),
+        Node::Array(_) => ("an array".to_owned(), "配列".to_owned()),
+        Node::Object(_) => ("an object".to_owned(), "オブジェクト".to_owned()),
     }
 }
 
@@ -307,7 +373,7 @@ mod tests {
             assert_eq!(check(primitive, &Node::string(*value)), Ok(()), "{primitive} {value:?}");
         }
         for value in wrong {
-            let message = check(primitive, &Node::string(*value)).unwrap_err();
+            let message = check(primitive, &Node::string(*value)).unwrap_err().english;
             assert!(message.starts_with("must be "), "{primitive} {value:?}: {message}");
         }
     }
@@ -419,11 +485,11 @@ mod tests {
     #[test]
     fn a_complaint_says_what_is_wrong_and_what_would_be_right() {
         assert_eq!(
-            check("date", &Node::string("23.11.2026")).unwrap_err(),
+            check("date", &Node::string("23.11.2026")).unwrap_err().english,
             "must be a date that exists in the calendar, such as \"2026-11-23\", \"2026-11\" or \"2026\"; \
              found the string \"23.11.2026\""
         );
-        let message = check("code", &Node::string(" ".repeat(5000))).unwrap_err();
+        let message = check("code", &Node::string(" ".repeat(5000))).unwrap_err().english;
         assert!(message.len() < 300, "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Line and column of what findings are about, in the JSON text they were found in.
+//! Line and column of what findings are about, in the JSON or XML text they were found in.
 //!
 //! Many findings of one text share the way: where the items of an array begin and where lines begin is found
 //! out once.
@@ -7,6 +7,28 @@ use std::collections::HashMap;
 
 use crate::format::json::locate::{self, Spot};
 use crate::r4::{Kind, TypeId, definitions};
+use crate::xml;
+
+/// Lines and columns of expressions in XML, in their order; `root` is where the resource is in the text when
+/// it is not the whole (`Parameters.parameter[0].resource`).
+#[must_use]
+pub fn places_in_xml(text: &[u8], root: Option<&str>, expressions: &[Option<&str>]) -> Vec<Option<(usize, usize)>> {
+    let whole = |expression: &str| match (root, expression.split_once('.')) {
+        (None, _) => expression.to_owned(),
+        (Some(root), None) => root.to_owned(),
+        (Some(root), Some((_, rest))) => format!("{root}.{rest}"),
+    };
+    let known: Vec<String> = expressions.iter().map(|expression| expression.map(whole).unwrap_or_default()).collect();
+    let asked: Vec<&str> = known.iter().map(String::as_str).collect();
+    let breaks = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place + 1);
+    let lines: Vec<usize> = std::iter::once(0).chain(breaks).collect();
+    let place = |offset: usize| {
+        let line = lines.partition_point(|begin| *begin <= offset);
+        let begin = lines.get(line.checked_sub(1)?)?;
+        Some((line, offset - begin + 1))
+    };
+    xml::locate::offsets(text, &asked).into_iter().map(|offset| place(offset?)).collect()
+}
 
 /// Bytes of text that may be gone through for one text; later findings have no place.
 const BUDGET: usize = 1 << 30;

@@ -1,6 +1,7 @@
 //! What validation says, in English and Japanese: each message has an id that stays, and parameters.
 
 use crate::r4::outcome::{Issue, IssueCode, Severity};
+use crate::r4::wording::Wording;
 
 /// The language of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,14 +50,22 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What somebody has put into words already: both are kept.
+    #[must_use]
+    pub fn worded(severity: Severity, code: IssueCode, wording: Wording, expression: Option<String>) -> Self {
+        let parameters = vec![wording.english, wording.japanese];
+        Self { severity, code, message: wording.id, parameters, expression }
+    }
+
     /// What is found in words.
     #[must_use]
     pub fn text(&self, language: Language) -> String {
         let found = TEXTS.iter().chain(super::rules::texts::TEXTS).find(|(id, _, _)| *id == self.message);
         let template = match (found, language) {
-            (Some((_, english, _)), Language::English) => english,
-            (Some((_, _, japanese)), Language::Japanese) => japanese,
-            (None, _) => self.message,
+            (Some((_, english, _)), Language::English) => *english,
+            (Some((_, _, japanese)), Language::Japanese) => *japanese,
+            (None, Language::English) => return self.parameters.first().cloned().unwrap_or_default(),
+            (None, Language::Japanese) => return self.parameters.last().cloned().unwrap_or_default(),
         };
         let mut out = String::with_capacity(template.len() + 64);
         let mut rest = template;
@@ -85,7 +94,6 @@ impl Finding {
 
 /// Id, English, Japanese.
 const TEXTS: &[(&str, &str, &str)] = &[
-    ("structure", "{0}", "構造が正しくありません: {0}"),
     (
         "min",
         "{0} occurs {1} time(s) but must occur at least {2} time(s){3}",

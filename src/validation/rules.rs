@@ -7,20 +7,24 @@ mod bundle;
 mod coding;
 mod conformance;
 mod contained;
+mod identity;
+mod narrative;
 pub(crate) mod questionnaire;
 pub(crate) mod remark;
+mod terminology;
 pub(super) mod texts;
 mod values;
 pub(crate) mod vital_signs;
 
 use std::sync::OnceLock;
 
+pub(super) use narrative::anchors;
 use remark::Remark;
 
 use super::codes::{CodeRef, Verdict};
 use super::instance::node_of;
 use super::place::Place;
-use super::validator::{Run, Scope};
+use super::validator::{Run, Scope, is_example};
 use crate::fhirpath::Item;
 use crate::format::json::Node;
 use crate::r4::canonical::split;
@@ -31,8 +35,11 @@ use crate::r4::{Kind, TypeId, definitions};
 pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
     conformance::resource(run, item, place);
     contained::resource(run, item, place);
+    identity::resource(run, item, place);
     let node = node_of(&item);
-    let remarks = match definitions().get(item.type_id).name.as_str() {
+    let type_name = definitions().get(item.type_id).name.as_str();
+    terminology::resource(run, type_name, node, place);
+    let remarks = match type_name {
         "Bundle" => bundle::check(node),
         "QuestionnaireResponse" => questionnaire(run, node, scope),
         _ => return,
@@ -80,32 +87,72 @@ pub(super) fn element<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'
         Class::Coding => {
             let is_value_set = |url: &str| run.validator.source().find("ValueSet", url, None).is_some();
             values::coding(node, is_value_set, &mut remarks);
+            if let Some(system) = node.text("system").filter(|system| is_unknown_core(run, system)) {
+                remarks.push(Remark::error(IssueCode::CodeInvalid, "system-unknown-core", ".system").with(system));
+            }
         }
         Class::Attachment => values::attachment(node, &mut remarks),
         Class::Quantity => values::quantity(node, &mut remarks),
-        class => primitive_value(class, &item, &mut remarks),
+        Class::Identifier => identity::identifier(node, &mut remarks),
+        Class::Reference => values::reference(node, &mut remarks),
+        class => primitive_value(run, class, &item, scope, &mut remarks),
     }
     for remark in remarks {
         run.remark(remark, place);
     }
+    identity::element(run, item, place, scope);
     coding::element(run, item, place);
     contained::element(run, item, place, scope);
 }
 
 /// Rules about a primitive without id and extensions.
-pub(super) fn primitive<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>) {
+pub(super) fn primitive<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
     let mut remarks = Vec::new();
-    primitive_value(class(item.type_id), &item, &mut remarks);
+    primitive_value(run, class(item.type_id), &item, scope, &mut remarks);
     for remark in remarks {
         run.remark(remark, place);
     }
 }
 
-fn primitive_value(class: Class, item: &Item<'_>, remarks: &mut Vec<Remark>) {
+fn primitive_value<'r>(
+    run: &mut Run<'_, 'r>,
+    class: Class,
+    item: &Item<'r>,
+    scope: &Scope<'_, 'r>,
+    remarks: &mut Vec<Remark>,
+) {
     match (class, item.text()) {
-        (Class::Uri, Some(text)) => values::uri(text, remarks),
-        (Class::Text, Some(text)) => values::text(text, remarks),
-        (Class::Narrative, Some(text)) => values::narrative(text, remarks),
+        (Class::Uri | Class::Canonical, Some(text)) => {
+            values::uri(text, remarks);
+            if class == Class::Canonical {
+                identity::canonical(text, remarks);
+            }
+            if !run.options.allow_examples && is_example(text) {
+                remarks.push(Remark::error(IssueCode::Invalid, "example-url", "").with(text));
+            }
+        }
+        (Class::Text | Class::Markdown, Some(text)) => {
+            values::text(text, remarks);
+            let is_refused = if class == Class::Markdown {
+                !run.options.allow_html_in_markdown || run.options.security_checks
+            } else {
+                run.options.security_checks
+            };
+            if is_refused && values::has_html(text) {
+                remarks.push(Remark::error(IssueCode::Security, "text-html", ""));
+            }
+        }
+        (Class::Narrative, Some(text)) => {
+            values::narrative(text, remarks);
+            let (found, fragments) = narrative::check(text);
+            remarks.extend(found);
+            for fragment in fragments {
+                if !run.has_anchor(&fragment, scope) {
+                    // No rule of R4: generators of guides leave such links in real documents.
+                    remarks.push(Remark::warning(IssueCode::NotFound, "narrative-link-missing", "").with(fragment));
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -116,8 +163,12 @@ enum Class {
     Coding,
     Attachment,
     Quantity,
+    Identifier,
+    Reference,
     Uri,
+    Canonical,
     Text,
+    Markdown,
     Narrative,
     Other,
 }
@@ -130,8 +181,12 @@ fn class(id: TypeId) -> Class {
         let of = |id: TypeId| match all.get(id).name.as_str() {
             "Coding" => Class::Coding,
             "Attachment" => Class::Attachment,
-            "uri" | "url" | "canonical" | "oid" | "uuid" => Class::Uri,
-            "string" | "markdown" => Class::Text,
+            "Identifier" => Class::Identifier,
+            "Reference" => Class::Reference,
+            "uri" | "url" | "oid" | "uuid" => Class::Uri,
+            "canonical" => Class::Canonical,
+            "string" => Class::Text,
+            "markdown" => Class::Markdown,
             "xhtml" => Class::Narrative,
             _ if all.get(id).kind == Kind::Complex && is_a(id, "Quantity") => Class::Quantity,
             _ => Class::Other,
@@ -139,4 +194,14 @@ fn class(id: TypeId) -> Class {
         (0..all.len()).filter_map(|place| u16::try_from(place).ok()).map(|place| of(TypeId(place))).collect()
     });
     classes.get(usize::from(id.0)).copied().unwrap_or(Class::Other)
+}
+
+/// Whether a system stands in HL7's name space for FHIR itself, which R4 lists completely, and is not there.
+/// Names of guides have more parts (`http://hl7.org/fhir/us/…`), `sid` and `test` their own.
+fn is_unknown_core(run: &Run<'_, '_>, system: &str) -> bool {
+    let Some(name) = system.strip_prefix("http://hl7.org/fhir/") else { return false };
+    !name.is_empty()
+        && !name.contains('/')
+        && run.validator.source().find("CodeSystem", system, None).is_none()
+        && run.validator.source().find("ValueSet", system, None).is_none()
 }

@@ -16,8 +16,10 @@ use smallvec::SmallVec;
 
 use crate::format::json::Node;
 use crate::r4::definitions::{Definitions, Element, Field, Kind, TypeDef, TypeId, definitions};
-use crate::r4::outcome::{Issue, IssueCode};
+use crate::r4::outcome::{Issue, IssueCode, Severity};
 use crate::r4::primitives::{Primitive, shorten};
+use crate::r4::wording::{Wording, say};
+use crate::validation::message::{Finding, Language};
 
 use wording::{kind_of, nearest};
 
@@ -39,6 +41,11 @@ type Members<'a> = [(Cow<'a, str>, Node<'a>)];
 /// # Errors
 /// All issues found, [`MAX_ISSUES`] at most, each with its place.
 pub fn check_resource(node: &Node<'_>, expected: Option<&str>) -> Result<TypeId, Vec<Issue>> {
+    check(node, expected).map_err(|found| found.iter().map(|finding| finding.issue(Language::English)).collect())
+}
+
+/// As [`check_resource`], in no language yet.
+pub(crate) fn check(node: &Node<'_>, expected: Option<&str>) -> Result<TypeId, Vec<Finding>> {
     let mut walk = Walk { tables: definitions(), shapes: shapes(), issues: Vec::new() };
     match walk.resource(node, None, expected, false) {
         Some(type_id) if walk.issues.is_empty() => Ok(type_id),
@@ -163,7 +170,7 @@ struct Member<'w, 'a> {
 struct Walk {
     tables: &'static Definitions,
     shapes: &'static [Shape],
-    issues: Vec<Issue>,
+    issues: Vec<Finding>,
 }
 
 impl Walk {
@@ -172,15 +179,11 @@ impl Walk {
     }
 
     #[cold]
-    fn report(&mut self, code: IssueCode, path: Option<&Path<'_>>, diagnostics: String) {
+    fn report(&mut self, code: IssueCode, path: Option<&Path<'_>>, wording: Wording) {
         if self.is_full() {
             return;
         }
-        let issue = Issue::error(code, diagnostics);
-        self.issues.push(match path {
-            Some(path) => issue.at(path.text()),
-            None => issue,
-        });
+        self.issues.push(Finding::worded(Severity::Error, code, wording, path.map(Path::text)));
     }
 
     fn shape(&self, type_id: TypeId) -> Shape {
@@ -195,7 +198,12 @@ impl Walk {
         is_contained: bool,
     ) -> Option<TypeId> {
         let Node::Object(members) = node else {
-            let text = format!("a resource must be a JSON object with a resourceType; found {}", kind_of(node));
+            let (found, shown) = kind_of(node);
+            let text = say!(
+                "resource-object",
+                "a resource must be a JSON object with a resourceType; found {found}",
+                "リソースは resourceType のある JSON オブジェクトである必要がありますが、{shown}です"
+            );
             self.report(IssueCode::Structure, at, text);
             return None;
         };
@@ -215,32 +223,52 @@ impl Walk {
         let name = match members.iter().find(|(name, _)| name == "resourceType") {
             Some((_, Node::String(name))) => name.as_ref(),
             Some((_, other)) => {
-                let text = format!("resourceType must be a JSON string such as \"Patient\"; found {}", kind_of(other));
+                let (found, shown) = kind_of(other);
+                let text = say!(
+                    "resource-type-string",
+                    "resourceType must be a JSON string such as \"Patient\"; found {found}",
+                    "resourceType は \"Patient\" などの JSON 文字列である必要がありますが、{shown}です"
+                );
                 self.report(IssueCode::Structure, at, text);
                 return None;
             }
             None => {
                 let example = expected.unwrap_or("Patient");
-                let text =
-                    format!("resourceType is missing; a resource names its type: \"resourceType\": \"{example}\"");
+                let text = say!(
+                    "resource-type-missing",
+                    "resourceType is missing; a resource names its type: \"resourceType\": \"{example}\"",
+                    "resourceType がありません。リソースには型の名前が必要です: \"resourceType\": \"{example}\""
+                );
                 self.report(IssueCode::Structure, at, text);
                 return None;
             }
         };
         let Some(type_id) = self.tables.resource(name) else {
             let names = self.tables.resources().iter().map(|id| self.tables.get(*id).name.as_str());
-            let hint = match nearest(name, names) {
-                Some(near) => format!("did you mean '{near}'?"),
-                None => "use the name of a concrete resource type such as 'Patient'".to_owned(),
+            let shown = shorten(name);
+            let text = match nearest(name, names) {
+                Some(near) => say!(
+                    "resource-type-unknown",
+                    "unknown resource type '{shown}' in FHIR R4; did you mean '{near}'?",
+                    "リソース型「{shown}」は FHIR R4 にありません。「{near}」ではありませんか"
+                ),
+                None => say!(
+                    "resource-type-unknown",
+                    "unknown resource type '{shown}' in FHIR R4; use the name of a concrete resource type such as 'Patient'",
+                    "リソース型「{shown}」は FHIR R4 にありません。「Patient」などの具体的な型の名前を書いてください"
+                ),
             };
-            let text = format!("unknown resource type '{}' in FHIR R4; {hint}", shorten(name));
             self.report(IssueCode::Structure, at, text);
             return None;
         };
         if let Some(expected) = expected
             && expected != name
         {
-            let text = format!("resourceType is '{name}' but a resource of type '{expected}' belongs here");
+            let text = say!(
+                "resource-type-other",
+                "resourceType is '{name}' but a resource of type '{expected}' belongs here",
+                "resourceType は「{name}」ですが、ここには「{expected}」のリソースが必要です"
+            );
             self.report(IssueCode::Invalid, Some(&Path { parent: None, name, index: None }), text);
             return None;
         }
@@ -298,9 +326,15 @@ impl Walk {
         if let Some((extension, value)) = shape.exclusive
             && (seen & extension == 0) == (seen & value == 0)
         {
-            let found = if seen & value == 0 { "neither" } else { "both" };
-            let text = format!(
-                "an Extension must have either a value (such as valueString) or extensions of its own, found {found} (ext-1)"
+            let (found, shown) = if seen & value == 0 {
+                ("neither", "どちらもありません")
+            } else {
+                ("both", "両方あります")
+            };
+            let text = say!(
+                "extension-content",
+                "an Extension must have either a value (such as valueString) or extensions of its own, found {found} (ext-1)",
+                "Extension には値 (valueString など) か下位の extension のどちらか一方が必要ですが、{shown} (ext-1)"
             );
             self.report(IssueCode::Invariant, Some(path), text);
         }
@@ -349,7 +383,7 @@ impl Walk {
                 Node::Array(_) | Node::Object(_) => IssueCode::Structure,
                 _ => IssueCode::Value,
             };
-            self.report(code, Some(path), format!("{name} {complaint}"));
+            self.report(code, Some(path), complaint.about(name));
         }
     }
 
@@ -359,10 +393,13 @@ impl Walk {
         let is_attribute = self.tables.get(member.field.type_id).kind == Kind::System
             || (definition.kind != Kind::Resource && name == "_id");
         if !member.field.is_primitive || is_attribute {
-            let text = format!(
-                "{name} is not allowed: only primitive elements have a '_' sibling, and {} is {}",
-                name.trim_start_matches('_'),
-                if is_attribute { "an attribute" } else { &self.tables.get(member.field.type_id).name }
+            let bare = name.trim_start_matches('_');
+            let kind = self.tables.get(member.field.type_id).name.as_str();
+            let (what, shown) = if is_attribute { ("an attribute", "属性") } else { (kind, kind) };
+            let text = say!(
+                "sibling-not-primitive",
+                "{name} is not allowed: only primitive elements have a '_' sibling, and {bare} is {what}",
+                "{name} は使えません。「_」の付く要素はプリミティブ型だけのもので、{bare} は {shown} です"
             );
             self.report(IssueCode::Structure, Some(&member.path), text);
             return;
@@ -380,11 +417,12 @@ impl Walk {
         if let Some(Node::Array(values)) = member.partner
             && values.len() != items.len()
         {
-            let text = format!(
-                "{name} has {} items but {} has {}; both arrays must have the same length, with null where one has nothing",
-                items.len(),
-                name.trim_start_matches('_'),
-                values.len()
+            let bare = name.trim_start_matches('_');
+            let (own, other) = (items.len(), values.len());
+            let text = say!(
+                "sibling-length",
+                "{name} has {own} items but {bare} has {other}; both arrays must have the same length, with null where one has nothing",
+                "{name} は {own} 項目、{bare} は {other} 項目です。両方の配列を同じ長さにし、ないところは null にしてください"
             );
             self.report(IssueCode::Structure, Some(&member.path), text);
             return;
@@ -411,11 +449,11 @@ impl Walk {
         if members.is_empty() {
             self.empty(member.name, path);
         } else if !has_value && find(members, "extension").is_none() {
-            let text = format!(
-                "{} has neither a value nor an extension (ele-1); give {} a value or {} an extension",
-                member.name,
-                member.name.trim_start_matches('_'),
-                member.name
+            let (name, bare) = (member.name, member.name.trim_start_matches('_'));
+            let text = say!(
+                "element-empty",
+                "{name} has neither a value nor an extension (ele-1); give {bare} a value or {name} an extension",
+                "{name} には値も extension もありません (ele-1)。{bare} に値を、または {name} に extension を入れてください"
             );
             self.report(IssueCode::Invariant, Some(path), text);
         }
@@ -455,7 +493,12 @@ impl Walk {
         if let [(only, _)] = members.as_slice()
             && only == "id"
         {
-            let text = format!("{} has only an id; an element must have a value or children (ele-1)", member.name);
+            let name = member.name;
+            let text = say!(
+                "element-empty",
+                "{name} has only an id; an element must have a value or children (ele-1)",
+                "{name} には id しかありません。要素には値か下位の要素が必要です (ele-1)"
+            );
             self.report(IssueCode::Invariant, Some(path), text);
         }
         self.object(member.field.type_id, members, path, Role::Element);
@@ -470,11 +513,11 @@ impl Walk {
                 None
             }
             other => {
-                let text = format!(
-                    "{} repeats, so it must be a JSON array even with one value: \"{}\": [ … ]; found {}",
-                    member.name,
-                    member.name,
-                    kind_of(other)
+                let (name, (found, shown)) = (member.name, kind_of(other));
+                let text = say!(
+                    "array",
+                    "{name} repeats, so it must be a JSON array even with one value: \"{name}\": [ … ]; found {found}",
+                    "{name} は繰り返す要素なので、値が 1 つでも JSON 配列にします: \"{name}\": [ … ]。ここでは{shown}です"
                 );
                 self.report(IssueCode::Structure, Some(&member.path), text);
                 None

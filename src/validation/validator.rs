@@ -19,12 +19,13 @@ use std::marker::PhantomData;
 use std::sync::{Arc, RwLock};
 
 use super::codes::{CodeChecker, CodeRef, Verdict};
+use super::instance::node_of;
 use super::message::Finding;
 use super::place::Place;
 use super::profile::compile::{self, Condition, Profile};
 use super::profile::snapshot::{ProfileError, Snapshots};
 use super::rules::remark::Remark;
-use super::{instance, structure};
+use super::{instance, rules, structure};
 use crate::fhirpath::{Code, Conformance, Environment, Item, Terminology};
 use crate::format::json::Node;
 use crate::r4::canonical::{Canonicals, Definition};
@@ -40,8 +41,9 @@ const BUDGET: usize = 5_000_000;
 /// Deepest nesting of profiles that need each other.
 const MAX_DEPTH: usize = 60;
 
-/// How to validate.
+/// How to validate. The defaults are what R4 says; the rest is for who wants more of what is sent.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Options {
     /// What it is when a profile that a resource claims is not known here.
     pub unknown_profile: Severity,
@@ -49,12 +51,56 @@ pub struct Options {
     pub must_support: bool,
     /// Whether the profiles in `meta.profile` are checked.
     pub claimed_profiles: bool,
+    /// What it is when the definition of an extension is not known here. Names made for examples are told
+    /// of as warnings whatever this says.
+    pub unknown_extension: Severity,
+    /// Whether URLs of examples (`example.org`, `acme.com`) may stand in resources.
+    pub allow_examples: bool,
+    /// Whether Markdown may hold HTML (FHIR R4 datatypes.html#markdown leaves it to the context).
+    pub allow_html_in_markdown: bool,
+    /// Whether texts that are no narrative must be free of HTML (FHIR R4 security.html#narrative).
+    pub security_checks: bool,
+    /// Whether references must lead to something at hand: in the resource, its Bundle or its Parameters.
+    pub resolve_references: bool,
+    /// What is not told: ids of messages, or `id@path` with the path of an element without indexes.
+    pub ignored: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { unknown_profile: Severity::Warning, must_support: false, claimed_profiles: true }
+        Self {
+            unknown_profile: Severity::Warning,
+            must_support: false,
+            claimed_profiles: true,
+            unknown_extension: Severity::Warning,
+            allow_examples: true,
+            allow_html_in_markdown: true,
+            security_checks: false,
+            resolve_references: false,
+            ignored: Vec::new(),
+        }
     }
+}
+
+impl Options {
+    fn is_ignored(&self, finding: &Finding) -> bool {
+        self.ignored.iter().any(|ignored| match ignored.split_once('@') {
+            None => ignored == finding.message,
+            Some((id, path)) => {
+                id == finding.message && finding.expression.as_deref().map(bare).as_deref() == Some(path)
+            }
+        })
+    }
+}
+
+/// A path without indexes.
+fn bare(path: &str) -> String {
+    path.split('.').map(|step| step.split('[').next().unwrap_or_default()).collect::<Vec<_>>().join(".")
+}
+
+/// Whether a URL is one of those that are made for examples (RFC 2606, and what HL7's examples use).
+pub(crate) fn is_example(url: &str) -> bool {
+    ["example.org", "example.com", "example.net", "acme.com"].iter().any(|name| url.contains(name))
 }
 
 /// Checks resources; shared between threads.
@@ -92,20 +138,7 @@ impl Validator {
     /// (canonical URLs). Errors first, else in the order they were met.
     #[must_use]
     pub fn validate(&self, node: &Node<'_>, profiles: &[&str], options: &Options) -> Vec<Finding> {
-        let structural = match structure::check_resource(node, None) {
-            Ok(_) => Vec::new(),
-            Err(issues) => issues,
-        };
-        let mut findings: Vec<Finding> = structural
-            .into_iter()
-            .map(|issue| Finding {
-                severity: issue.severity,
-                code: issue.code,
-                message: "structure",
-                parameters: vec![issue.diagnostics],
-                expression: issue.expression,
-            })
-            .collect();
+        let mut findings = structure::check(node, None).err().unwrap_or_default();
         let Some(type_id) = instance::resource_type(node) else { return findings };
         let item = Item::new(type_id, node);
         let mut run = Run::new(self, options);
@@ -117,6 +150,9 @@ impl Validator {
         }
         run.forget_accepted_displays();
         findings.append(&mut run.findings);
+        if !options.ignored.is_empty() {
+            findings.retain(|finding| !options.is_ignored(finding));
+        }
         findings.sort_by_key(|finding| match finding.severity {
             Severity::Error => 0,
             Severity::Warning => 1,
@@ -207,7 +243,7 @@ impl Validator {
 /// One validation under way.
 pub(crate) struct Run<'v, 'r> {
     pub(crate) validator: &'v Validator,
-    options: &'v Options,
+    pub(crate) options: &'v Options,
     findings: Vec<Finding>,
     /// Place, message and parameters of what was reported, so that it is said once.
     seen: HashSet<(String, &'static str, String)>,
@@ -219,6 +255,10 @@ pub(crate) struct Run<'v, 'r> {
     quiet: usize,
     /// Displays of codes that a value set accepts: place, code, display.
     accepted: HashSet<(String, String, String)>,
+    /// Ids of elements, each with the resource it is in.
+    ids: HashSet<(usize, &'r str)>,
+    /// What links in narratives may lead to, by resource.
+    anchors: HashMap<usize, HashSet<&'r str>>,
     budget: usize,
     _resource: PhantomData<&'r ()>,
 }
@@ -234,6 +274,8 @@ impl<'v, 'r> Run<'v, 'r> {
             active: Vec::new(),
             quiet: 0,
             accepted: HashSet::new(),
+            ids: HashSet::new(),
+            anchors: HashMap::new(),
             budget: BUDGET,
             _resource: PhantomData,
         }
@@ -277,6 +319,24 @@ impl<'v, 'r> Run<'v, 'r> {
     pub(crate) fn remark(&mut self, remark: Remark, place: &Place<'_>) {
         let Remark { severity, code, message, parameters, path } = remark;
         self.report_at(severity, code, message, parameters, || place.text() + &path);
+    }
+
+    /// Whether an id is met for the first time in a resource.
+    pub(crate) fn is_new_id(&mut self, resource: &Node<'_>, id: &'r str) -> bool {
+        self.ids.insert((std::ptr::from_ref(resource) as usize, id))
+    }
+
+    /// Whether a link `#…` in a narrative finds something: in the resource, or in the bundle it is in.
+    pub(crate) fn has_anchor(&mut self, fragment: &str, scope: &Scope<'_, 'r>) -> bool {
+        let bundle = scope.bundle.map(refer::BundleScope::node);
+        [Some(node_of(&scope.root)), bundle].into_iter().flatten().any(|node| {
+            let known = self.anchors.entry(std::ptr::from_ref(node) as usize).or_insert_with(|| {
+                let mut found = HashSet::new();
+                rules::anchors(node, &mut found);
+                found
+            });
+            known.contains(fragment)
+        })
     }
 
     /// Whether there is still time; says once that there is not.

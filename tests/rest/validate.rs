@@ -44,6 +44,32 @@ fn codes_outside_a_required_binding_are_errors_with_their_place() {
     });
 }
 
+/// Places are those of the text that was sent, in XML too, whether alone or as a parameter; text that is not
+/// well-formed is refused with its place.
+#[test]
+fn xml_has_lines_too() {
+    on_each(|server| {
+        let send = |text: &str| {
+            let headers = [("Content-Type", "application/fhir+xml"), ("Accept", "application/fhir+json")];
+            exchange(&agent(), &server.base, "POST", "$validate", &headers, Some(text.to_owned().into())).unwrap()
+        };
+        let patient = "<Patient xmlns=\"http://hl7.org/fhir\">\n<active value=\"true\"/>\n  <gender value=\"unclear\"/>\n</Patient>";
+        let whole = send(patient);
+        let place = |answer: &Value| {
+            let error = errors(answer["issue"].as_array().unwrap())[0].clone();
+            (error["extension"][0]["valueInteger"].clone(), error["extension"][1]["valueInteger"].clone())
+        };
+        assert_eq!(place(&whole.body), (json!(3), json!(3)), "{}", whole.body);
+        let wrapped = send(&format!(
+            "<Parameters xmlns=\"http://hl7.org/fhir\">\n<parameter>\n<name value=\"resource\"/>\n<resource>\n{patient}</resource></parameter></Parameters>"
+        ));
+        assert_eq!(place(&wrapped.body), (json!(7), json!(3)), "{}", wrapped.body);
+        let broken = send("<Patient xmlns=\"http://hl7.org/fhir\">\n<active value=\"true\">\n</Patient>");
+        assert_eq!(broken.status, 400);
+        assert!(broken.body["issue"][0]["diagnostics"].as_str().unwrap().contains("line 3"), "{}", broken.body);
+    });
+}
+
 #[test]
 fn messages_come_in_the_language_asked_for() {
     on_each(|server| {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use super::super::Failure;
@@ -69,9 +70,10 @@ fn is_lines(path: &Path) -> bool {
 }
 
 /// Reads all files and hands their resources over, until nobody takes them.
-pub(super) fn read(files: &[PathBuf], work: &SyncSender<Resource>) -> Result<(), Failure> {
+pub(super) fn read(files: &[PathBuf], work: &SyncSender<Resource>, bytes: &AtomicU64) -> Result<(), Failure> {
     let mut number = 0;
     let mut hand_over = |name: &str, line: Option<usize>, is_xml: bool, text: Vec<u8>| {
+        bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
         let sent = work.send(Resource { number, name: name.to_owned(), line, is_xml, text });
         number += 1;
         sent.is_ok()

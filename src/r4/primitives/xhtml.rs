@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::shorten;
+use crate::r4::wording::{Wording, say};
 
 const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
 
@@ -17,13 +18,18 @@ const MAX_ATTRIBUTES: usize = 128;
 ///
 /// # Errors
 /// What is wrong and what would be right, without a subject.
-pub(super) fn check(text: &str) -> Result<(), String> {
+pub(super) fn check(text: &str) -> Result<(), Wording> {
     let text = text.trim_ascii();
     if !text
         .strip_prefix("<div")
         .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_whitespace() || matches!(next, '>' | '/')))
     {
-        return Err(format!("must be XHTML that starts with <div xmlns=\"{NAMESPACE}\">; found {:?}", shorten(text)));
+        let found = shorten(text);
+        return Err(say!(
+            "xhtml-div",
+            "must be XHTML that starts with <div xmlns=\"{NAMESPACE}\">; found {found:?}",
+            "は <div xmlns=\"{NAMESPACE}\"> で始まる XHTML である必要があります。値: {found:?}"
+        ));
     }
     Scan { rest: text, open: SmallVec::new(), has_namespace: false, has_content: false }.run()
 }
@@ -36,7 +42,7 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn run(mut self) -> Result<(), String> {
+    fn run(mut self) -> Result<(), Wording> {
         loop {
             self.tag()?;
             if self.open.is_empty() {
@@ -51,39 +57,60 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn finish(&self) -> Result<(), String> {
+    fn finish(&self) -> Result<(), Wording> {
         if !self.rest.trim_ascii().is_empty() {
-            return Err(format!("must end with </div>; found {:?} after it", shorten(self.rest)));
+            let found = shorten(self.rest);
+            return Err(say!(
+                "xhtml-end",
+                "must end with </div>; found {found:?} after it",
+                "は </div> で終わる必要があります。その後に {found:?} があります"
+            ));
         }
         if !self.has_namespace {
-            return Err(format!("must state its namespace: <div xmlns=\"{NAMESPACE}\">"));
+            return Err(say!(
+                "xhtml-namespace",
+                "must state its namespace: <div xmlns=\"{NAMESPACE}\">",
+                "には名前空間が必要です: <div xmlns=\"{NAMESPACE}\">"
+            ));
         }
         if !self.has_content {
-            return Err("must hold text or an image (txt-2); leave the narrative out when there is none".to_owned());
+            return Err(say!(
+                "xhtml-empty",
+                "must hold text or an image (txt-2); leave the narrative out when there is none",
+                "には文字か画像が必要です (txt-2)。内容がなければ narrative を省いてください"
+            ));
         }
         Ok(())
     }
 
     #[cold]
-    fn unclosed(&self) -> String {
+    fn unclosed(&self) -> Wording {
         let name = self.open.last().copied().unwrap_or("div");
-        format!("is not well-formed XHTML: <{name}> is never closed; add </{name}>")
+        say!(
+            "xhtml-form",
+            "is not well-formed XHTML: <{name}> is never closed; add </{name}>",
+            "は整形式の XHTML ではありません: <{name}> が閉じられていません。</{name}> を加えてください"
+        )
     }
 
     /// Text between tags: references complete, no control characters.
-    fn content(&mut self, content: &str) -> Result<(), String> {
+    fn content(&mut self, content: &str) -> Result<(), Wording> {
         for byte in content.bytes() {
             if byte > b' ' {
                 self.has_content = true;
             } else if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Err("must not contain control characters except tab and line end".to_owned());
+                return Err(say!(
+                    "xhtml-control",
+                    "must not contain control characters except tab and line end",
+                    "に制御文字は使えません (タブと改行を除く)"
+                ));
             }
         }
         references(content)
     }
 
     /// What starts with `<`.
-    fn tag(&mut self) -> Result<(), String> {
+    fn tag(&mut self) -> Result<(), Wording> {
         if let Some(rest) = self.rest.strip_prefix("</") {
             return self.close(rest);
         }
@@ -115,23 +142,38 @@ impl<'a> Scan<'a> {
                 return Ok(());
             }
             if trimmed.len() == self.rest.len() {
-                return Err(format!("is not well-formed XHTML: <{name}> needs a space before each attribute, and a >"));
+                return Err(say!(
+                    "xhtml-form",
+                    "is not well-formed XHTML: <{name}> needs a space before each attribute, and a >",
+                    "は整形式の XHTML ではありません: <{name}> の各属性の前に空白が、終わりに > が必要です"
+                ));
             }
             let (attribute, value, rest) = attribute(trimmed, name)?;
             self.rest = rest;
             if names.contains(&attribute) {
-                return Err(format!("is not well-formed XHTML: <{name}> has the attribute {attribute} twice"));
+                return Err(say!(
+                    "xhtml-form",
+                    "is not well-formed XHTML: <{name}> has the attribute {attribute} twice",
+                    "は整形式の XHTML ではありません: <{name}> の属性 {attribute} が重複しています"
+                ));
             }
             // Each is compared with all before it.
             if names.len() == MAX_ATTRIBUTES {
-                return Err(format!(
-                    "must not have more than {MAX_ATTRIBUTES} attributes on one element; <{name}> has"
+                return Err(say!(
+                    "xhtml-attributes",
+                    "must not have more than {MAX_ATTRIBUTES} attributes on one element; <{name}> has",
+                    "の 1 要素の属性は {MAX_ATTRIBUTES} 個までですが、<{name}> にはそれ以上あります"
                 ));
             }
             names.push(attribute);
             if attribute == "xmlns" {
                 if value != NAMESPACE {
-                    return Err(format!("must be in the namespace {NAMESPACE}; found {:?}", shorten(value)));
+                    let found = shorten(value);
+                    return Err(say!(
+                        "xhtml-namespace",
+                        "must be in the namespace {NAMESPACE}; found {found:?}",
+                        "の名前空間は {NAMESPACE} である必要があります。値: {found:?}"
+                    ));
                 }
                 self.has_namespace |= is_root;
             }
@@ -139,13 +181,15 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn close(&mut self, rest: &'a str) -> Result<(), String> {
+    fn close(&mut self, rest: &'a str) -> Result<(), Wording> {
         let (name, rest) = split_name(rest);
         let expected = self.open.pop().unwrap_or_default();
         if name != expected {
-            return Err(format!(
-                "is not well-formed XHTML: </{}> closes <{expected}>; it should be </{expected}>",
-                shorten(name)
+            let found = shorten(name);
+            return Err(say!(
+                "xhtml-form",
+                "is not well-formed XHTML: </{found}> closes <{expected}>; it should be </{expected}>",
+                "は整形式の XHTML ではありません: <{expected}> が </{found}> で閉じられています。</{expected}> としてください"
             ));
         }
         match rest.trim_ascii_start().strip_prefix('>') {
@@ -153,17 +197,25 @@ impl<'a> Scan<'a> {
                 self.rest = rest;
                 Ok(())
             }
-            None => Err(format!("is not well-formed XHTML: </{name} lacks its >")),
+            None => Err(say!(
+                "xhtml-form",
+                "is not well-formed XHTML: </{name} lacks its >",
+                "は整形式の XHTML ではありません: </{name} に > がありません"
+            )),
         }
     }
 
-    fn skip(&mut self, rest: &'a str, end: &str) -> Result<(), String> {
+    fn skip(&mut self, rest: &'a str, end: &str) -> Result<(), Wording> {
         match rest.split_once(end) {
             Some((_, rest)) => {
                 self.rest = rest;
                 Ok(())
             }
-            None => Err(format!("is not well-formed XHTML: {end} is missing")),
+            None => Err(say!(
+                "xhtml-form",
+                "is not well-formed XHTML: {end} is missing",
+                "は整形式の XHTML ではありません: {end} がありません"
+            )),
         }
     }
 }
@@ -175,11 +227,13 @@ fn split_name(text: &str) -> (&str, &str) {
 }
 
 /// Name, value and what follows.
-fn attribute<'a>(text: &'a str, element: &str) -> Result<(&'a str, &'a str, &'a str), String> {
+fn attribute<'a>(text: &'a str, element: &str) -> Result<(&'a str, &'a str, &'a str), Wording> {
     let wrong = || {
-        format!(
-            "is not well-formed XHTML: attributes of <{element}> are written name=\"value\"; found {:?}",
-            shorten(text)
+        let found = shorten(text);
+        say!(
+            "xhtml-form",
+            "is not well-formed XHTML: attributes of <{element}> are written name=\"value\"; found {found:?}",
+            "は整形式の XHTML ではありません: <{element}> の属性は 名前=\"値\" と書きます。値: {found:?}"
         )
     };
     let (name, rest) = split_name(text);
@@ -195,11 +249,15 @@ fn attribute<'a>(text: &'a str, element: &str) -> Result<(&'a str, &'a str, &'a 
     }
 }
 
-fn check_attribute(element: &str, name: &str, value: &str) -> Result<(), String> {
+fn check_attribute(element: &str, name: &str, value: &str) -> Result<(), Wording> {
     let starts =
         |text: &str, prefix: &str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if starts(name, "on") || name.eq_ignore_ascii_case("srcdoc") {
-        return Err(format!("must not carry scripts: remove the attribute {name} of <{element}>"));
+        return Err(say!(
+            "xhtml-script",
+            "must not carry scripts: remove the attribute {name} of <{element}>",
+            "にスクリプトは使えません: <{element}> の属性 {name} を削除してください"
+        ));
     }
     if matches!(name, "href" | "src" | "cite" | "longdesc" | "background") || name.ends_with(":href") {
         // Browsers drop spaces and control characters in the scheme, and resolve references.
@@ -209,32 +267,48 @@ fn check_attribute(element: &str, name: &str, value: &str) -> Result<(), String>
         let is_hidden = start.contains('&') && !start.starts_with('#');
         let is_data = starts(&plain, "data:") && !starts(&plain, "data:image/");
         if is_hidden || is_data || starts(&plain, "javascript:") || starts(&plain, "vbscript:") {
-            return Err(format!("must not carry scripts: {name}={:?} of <{element}> is not allowed", shorten(value)));
+            let found = shorten(value);
+            return Err(say!(
+                "xhtml-script",
+                "must not carry scripts: {name}={found:?} of <{element}> is not allowed",
+                "にスクリプトは使えません: <{element}> の {name}={found:?} は許されません"
+            ));
         }
     }
     Ok(())
 }
 
 #[cold]
-fn refused_element(name: &str, rest: &str) -> String {
+fn refused_element(name: &str, rest: &str) -> Wording {
     if name.is_empty() {
-        return format!("is not well-formed XHTML: write &lt; for a plain <; found \"<{}\"", shorten(rest));
+        let found = shorten(rest);
+        return say!(
+            "xhtml-form",
+            "is not well-formed XHTML: write &lt; for a plain <; found \"<{found}\"",
+            "は整形式の XHTML ではありません: 文字としての < は &lt; と書いてください。値: \"<{found}\""
+        );
     }
-    format!(
-        "must hold basic HTML formatting only (txt-1): <{}> is not allowed; use elements such as p, span, table, ul, b",
-        shorten(name)
+    let found = shorten(name);
+    say!(
+        "xhtml-element",
+        "must hold basic HTML formatting only (txt-1): <{found}> is not allowed; use elements such as p, span, table, ul, b",
+        "には基本的な HTML の書式のみ使えます (txt-1): <{found}> は許されません。p、span、table、ul、b などを使ってください"
     )
 }
 
 /// Every `&` begins a complete reference.
-fn references(text: &str) -> Result<(), String> {
+fn references(text: &str) -> Result<(), Wording> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('&') {
         let end = after.find(';').filter(|end| (1..=10).contains(end));
         let name = end.and_then(|end| after.get(..end)).unwrap_or_default();
         let body = name.strip_prefix('#').unwrap_or(name);
         if body.is_empty() || !body.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err("is not well-formed XHTML: write &amp; for a plain &".to_owned());
+            return Err(say!(
+                "xhtml-form",
+                "is not well-formed XHTML: write &amp; for a plain &",
+                "は整形式の XHTML ではありません: 文字としての & は &amp; と書いてください"
+            ));
         }
         rest = after;
     }
@@ -335,13 +409,13 @@ mod tests {
         for text in ["text", "<p>a</p>", "<divx>a</divx>", "<div>a</div>", "<div xmlns=\"http://x\">a</div>"] {
             assert!(check(text).is_err(), "{text}");
         }
-        assert!(check(&format!("{}x", in_div("a"))).unwrap_err().contains("after it"));
+        assert!(check(&format!("{}x", in_div("a"))).unwrap_err().english.contains("after it"));
     }
 
     #[test]
     fn the_number_of_attributes_is_bounded() {
         let many: String = (0..100_000).map(|place| format!(" a{place}=''")).collect();
-        assert!(check(&in_div(&format!("<p{many}>a</p>"))).unwrap_err().contains("more than 128 attributes"));
+        assert!(check(&in_div(&format!("<p{many}>a</p>"))).unwrap_err().english.contains("more than 128 attributes"));
     }
 
     #[test]
@@ -351,8 +425,8 @@ mod tests {
         {
             assert!(check(&in_div(content)).is_err(), "{content}");
         }
-        assert!(check(&in_div("<p a='1' a='2'>x</p>")).unwrap_err().contains("twice"));
-        assert!(check("<div xmlns=\"http://www.w3.org/1999/xhtml\">a").unwrap_err().contains("never closed"));
+        assert!(check(&in_div("<p a='1' a='2'>x</p>")).unwrap_err().english.contains("twice"));
+        assert!(check("<div xmlns=\"http://www.w3.org/1999/xhtml\">a").unwrap_err().english.contains("never closed"));
     }
 
     #[test]
@@ -378,7 +452,7 @@ mod tests {
 
     #[test]
     fn it_holds_something() {
-        assert!(check(&in_div(" <p/> ")).unwrap_err().contains("txt-2"));
+        assert!(check(&in_div(" <p/> ")).unwrap_err().english.contains("txt-2"));
     }
 
     proptest! {

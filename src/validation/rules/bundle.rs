@@ -208,8 +208,11 @@ fn searchset(bundle: &Node<'_>, remarks: &mut Vec<Remark>) {
     let own = bundle.list("link").iter().find(|link| link.text("relation") == Some("self"));
     let asked = own.and_then(|link| link.text("url")).map(types_of).unwrap_or_default();
     for (index, entry) in bundle.list("entry").iter().enumerate() {
-        let Some(resource) = entry.get("resource") else { continue };
         let path = format!(".entry[{index}]");
+        let Some(resource) = entry.get("resource") else {
+            remarks.push(Remark::error(IssueCode::Required, "bundle-search-resource", path));
+            continue;
+        };
         let type_name = resource.text("resourceType").unwrap_or_default();
         let mode = entry.get("search").and_then(|search| search.text("mode"));
         let is_outcome = type_name == "OperationOutcome";

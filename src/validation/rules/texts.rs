@@ -199,4 +199,126 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "the Bundle has more than one link with the relation '{0}'",
         "Bundle に relation「{0}」のリンクが複数あります",
     ),
+    (
+        "attachment-hash",
+        "the hash is given as {0} but the SHA-1 of the data is {1}",
+        "hash は {0} ですが、data の SHA-1 は {1} です",
+    ),
+    (
+        "reference-space",
+        "the reference {0} has spaces in it; a reference is a URL",
+        "参照「{0}」に空白があります。参照は URL です",
+    ),
+    (
+        "id-twice",
+        "the id {0} is given to more than one element; it must be unique within the resource",
+        "要素の id {0} が重複しています。リソースの中で一意である必要があります",
+    ),
+    (
+        "contained-twice",
+        "more than one contained resource has the id {0}",
+        "contained リソースの id {0} が重複しています",
+    ),
+    ("security-twice", "the security label {0} is given more than once", "セキュリティラベル {0} が重複しています"),
+    (
+        "canonical-relative",
+        "the canonical URL {0} must be absolute, such as http://example.org/fhir/ValueSet/a, or #id of a contained resource",
+        "canonical {0} は絶対 URL (http://example.org/fhir/ValueSet/a など) または contained リソースの #id である必要があります",
+    ),
+    (
+        "identifier-system",
+        "the system {0} of an identifier must be an absolute URI, such as urn:oid:1.2.3 or http://example.org/id",
+        "identifier の system {0} は絶対 URI (urn:oid:1.2.3 や http://example.org/id など) である必要があります",
+    ),
+    (
+        "identifier-uri",
+        "the system says that the value is a URI, but {0} is not absolute; write for example urn:uuid:… or http://…",
+        "system は値が URI であることを示していますが、{0} は絶対 URI ではありません。urn:uuid:… や http://… と書いてください",
+    ),
+    ("system-unknown-core", "FHIR R4 defines no code system {0}", "コード体系 {0} は FHIR R4 で定義されていません"),
+    (
+        "narrative-attribute",
+        "the attribute {0} of <{1}> is not allowed in a narrative; only formatting is (txt-1)",
+        "narrative では <{1}> の属性 {0} は使用できません。書式の属性のみ使えます (txt-1)",
+    ),
+    (
+        "narrative-element",
+        "<{0}> is not allowed in a narrative; use <b>, <i> or <span> (txt-1)",
+        "narrative では <{0}> は使用できません。<b>、<i>、<span> を使ってください (txt-1)",
+    ),
+    (
+        "narrative-parent",
+        "<{0}> must stand directly in one of {1}, not in <{2}>",
+        "<{0}> は {1} の直下に置く必要がありますが、<{2}> の中にあります",
+    ),
+    (
+        "narrative-child",
+        "<{0}> may not stand directly in <{1}>; allowed: {2}",
+        "<{0}> は <{1}> の直下に置けません。置けるもの: {2}",
+    ),
+    ("narrative-text", "<{0}> may not hold text directly", "<{0}> の直下に文字は置けません"),
+    ("narrative-block", "<{0}> may not stand within <{1}>", "<{0}> は <{1}> の中に置けません"),
+    ("narrative-link-empty", "the target of <{0}> is empty", "<{0}> のリンク先が空です"),
+    (
+        "narrative-link-scheme",
+        "nobody can follow a link to {0}; use http or https",
+        "{0} へのリンクはたどれません。http または https を使ってください",
+    ),
+    (
+        "narrative-link-invalid",
+        "the link {0} has characters that a URL cannot have; encode them (%20 for a space)",
+        "リンク {0} に URL で使えない文字があります。符号化してください (空白は %20)",
+    ),
+    (
+        "narrative-link-missing",
+        "the link #{0} leads to nothing: no element, anchor or contained resource has this id",
+        "リンク #{0} の先がありません。この id の要素、アンカー、contained リソースはありません",
+    ),
+    (
+        "code-system-count",
+        "count is {0} but the code system, which is complete, has {1} concepts",
+        "count は {0} ですが、complete のコード体系に {1} 個の concept があります",
+    ),
+    (
+        "code-system-content",
+        "content is not-present, but there are concepts; content should be fragment, example or complete",
+        "content が not-present なのに concept があります。fragment、example、complete のいずれかにしてください",
+    ),
+    (
+        "code-system-supplements",
+        "a supplement says with 'supplements' which code system it is of",
+        "supplement には、対象のコード体系を示す supplements が必要です",
+    ),
+    (
+        "code-system-property",
+        "the property {0} is declared to be a {1}, but the value is a {2}",
+        "property {0} の型は {1} と宣言されていますが、値は {2} です",
+    ),
+    (
+        "enable-self",
+        "the item {0} cannot be enabled by itself",
+        "項目 {0} を自分自身の回答で有効にすることはできません",
+    ),
+    (
+        "enable-unknown",
+        "enableWhen names the question {0}, which this Questionnaire does not have",
+        "enableWhen が示す質問 {0} はこの Questionnaire にありません",
+    ),
+    ("expression", "{0} is not FHIRPath: {1}", "{0} は FHIRPath として読めません: {1}"),
+    ("bundle-search-resource", "an entry of a searchset has a resource", "検索結果のエントリにはリソースが必要です"),
+    (
+        "example-url",
+        "the URL {0} is made for examples and must not stand in real data",
+        "URL {0} は例示用のもので、実際のデータには使えません",
+    ),
+    (
+        "text-html",
+        "the text holds HTML; write plain text (\\< for a plain < in Markdown)",
+        "テキストに HTML が含まれています。通常の文字で書いてください (Markdown では \\< )",
+    ),
+    (
+        "reference-unresolved",
+        "the reference {0} leads to nothing that was sent along",
+        "参照 {0} の示すリソースが、送られた内容にありません",
+    ),
 ];

@@ -10,23 +10,44 @@ use crate::format::json::Node;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::r4::ucum;
 
-/// An Attachment: `size` is that of `data` (FHIR R4 datatypes-definitions.html#Attachment.size).
+/// An Attachment: `size` and `hash` are those of `data`; the hash is a SHA-1 (FHIR R4
+/// datatypes-definitions.html#Attachment.size, #Attachment.hash).
 pub(crate) fn attachment(node: &Node<'_>, remarks: &mut Vec<Remark>) {
-    let (Some(data), Some(Node::Number(size))) = (node.text("data"), node.get("size")) else { return };
-    let Some(length) = decoded_length(data) else { return };
-    if size.parse() != Ok(length) {
+    let (size, hash) = (node.get("size"), node.text("hash"));
+    if size.is_none() && hash.is_none() {
+        return;
+    }
+    let Some(bytes) = node.text("data").and_then(decoded) else { return };
+    if let Some(Node::Number(size)) = size
+        && size.parse() != Ok(bytes.len())
+    {
         let remark = Remark::error(IssueCode::Invalid, "attachment-size", ".size");
-        remarks.push(remark.with(size.as_ref()).with(length.to_string()));
+        remarks.push(remark.with(size.as_ref()).with(bytes.len().to_string()));
+    }
+    if let Some(hash) = hash {
+        let right = sha1_smol::Sha1::from(&bytes).digest().bytes();
+        if decoded(hash).as_deref() != Some(&right[..]) {
+            let remark = Remark::error(IssueCode::Invalid, "attachment-hash", ".hash");
+            remarks.push(remark.with(hash).with(STANDARD.encode(right)));
+        }
     }
 }
 
-/// How many bytes base64 stands for; `None` when it is none.
-fn decoded_length(data: &str) -> Option<usize> {
+/// The bytes base64 stands for; `None` when it is none.
+fn decoded(data: &str) -> Option<Vec<u8>> {
     if data.bytes().any(|byte| byte.is_ascii_whitespace()) {
         let packed: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        return STANDARD.decode(packed).ok().map(|bytes| bytes.len());
+        return STANDARD.decode(packed).ok();
     }
-    STANDARD.decode(data).ok().map(|bytes| bytes.len())
+    STANDARD.decode(data).ok()
+}
+
+/// A Reference: a URL has no spaces in it (references.html#literal).
+pub(crate) fn reference(node: &Node<'_>, remarks: &mut Vec<Remark>) {
+    let Some(reference) = node.text("reference") else { return };
+    if reference.contains(char::is_whitespace) {
+        remarks.push(Remark::error(IssueCode::Invalid, "reference-space", ".reference").with(reference));
+    }
 }
 
 /// A Quantity: a code of UCUM is one (datatypes.html#Quantity).
@@ -95,6 +116,23 @@ pub(crate) fn text(text: &str, remarks: &mut Vec<Remark>) {
     }
 }
 
+/// Whether a text holds what a browser would take for HTML: a tag that is not escaped, a comment, an instruction.
+pub(crate) fn has_html(text: &str) -> bool {
+    text.match_indices('<').any(|(place, _)| {
+        let is_escaped = text.get(..place).is_some_and(|before| before.ends_with('\\'));
+        let rest = text.get(place + 1..).unwrap_or_default();
+        if rest.starts_with(['!', '?']) {
+            return true;
+        }
+        let name = rest.strip_prefix('/').unwrap_or(rest);
+        let end = name.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-').unwrap_or(name.len());
+        let after = name.get(end..).and_then(|after| after.chars().next());
+        !is_escaped
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && after.is_some_and(|letter| letter.is_whitespace() || matches!(letter, '>' | '/'))
+    })
+}
+
 /// A narrative: only the five entities of XML and character references (narrative.html#xhtml: "there is no
 /// support for HTML entities like &nbsp; or &copy; … Unicode characters SHALL be used instead").
 pub(crate) fn narrative(text: &str, remarks: &mut Vec<Remark>) {
@@ -135,6 +173,11 @@ mod tests {
         assert_eq!(judge(attachment, r#"{"data":"aGVs bG8=","size":5}"#), [""; 0]);
         assert_eq!(judge(attachment, r#"{"data":"aGVsbG8=","size":6}"#), ["attachment-size"]);
         assert_eq!(judge(attachment, r#"{"url":"http://a","size":6}"#), [""; 0]);
+        assert_eq!(judge(attachment, r#"{"data":"aGVsbG8=","hash":"qvTGHdzF6KLavt4PO0gs2a6pQ00="}"#), [""; 0]);
+        assert_eq!(
+            judge(attachment, r#"{"data":"aGVsbG8=","hash":"AAAAHdzF6KLavt4PO0gs2a6pQ00="}"#),
+            ["attachment-hash"]
+        );
     }
 
     #[test]
@@ -172,6 +215,12 @@ mod tests {
             remarks.len()
         };
         assert_eq!((judge("x < 5 <b>y</b>"), judge("Standard <SCRIPT>x</script>")), (0, 1));
+    }
+
+    #[test]
+    fn html_is_told_from_text() {
+        assert!(["a <b>x</b>", "<resource type>", "<!-- x -->", "</p >", "<br/>"].iter().all(|text| has_html(text)));
+        assert!(["x < 5 > 3", "\\<b>", "<id", "<3>", "a<=b", ""].iter().all(|text| !has_html(text)));
     }
 
     #[test]

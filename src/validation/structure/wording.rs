@@ -7,32 +7,48 @@ use crate::format::json::Node;
 use crate::r4::definitions::{Field, TypeDef};
 use crate::r4::outcome::IssueCode;
 use crate::r4::primitives::shorten;
+use crate::r4::wording::say;
 
 impl Walk {
     #[cold]
     pub(super) fn not_repeated(&mut self, member: &Member<'_, '_>) {
-        let text = format!("{} does not repeat, so it must be a single value; found an array", member.name);
+        let name = member.name;
+        let text = say!(
+            "not-array",
+            "{name} does not repeat, so it must be a single value; found an array",
+            "{name} は繰り返さない要素なので、配列ではなく 1 つの値にします"
+        );
         self.report(IssueCode::Structure, Some(&member.path), text);
     }
 
     #[cold]
     pub(super) fn not_an_object(&mut self, name: &str, node: &Node<'_>, path: &Path<'_>) {
-        let text = format!("{name} must be a JSON object; found {}", kind_of(node));
+        let (found, shown) = kind_of(node);
+        let text = say!(
+            "object",
+            "{name} must be a JSON object; found {found}",
+            "{name} は JSON オブジェクトである必要がありますが、{shown}です"
+        );
         self.report(IssueCode::Structure, Some(path), text);
     }
 
     #[cold]
     pub(super) fn empty(&mut self, name: &str, path: &Path<'_>) {
-        let text = format!("{name} must not be empty; leave out what has no value");
+        let text = say!(
+            "empty",
+            "{name} must not be empty; leave out what has no value",
+            "{name} を空にはできません。値のないものは省いてください"
+        );
         self.report(IssueCode::Structure, Some(path), text);
     }
 
     #[cold]
     pub(super) fn lonely_null(&mut self, name: &str, path: &Path<'_>) {
         let bare = name.trim_start_matches('_');
-        let text = format!(
-            "{name} must not be null here; leave it out (null only fills a place in an array of primitives whose \
-             other array, {bare} or _{bare}, has something there)"
+        let text = say!(
+            "null",
+            "{name} must not be null here; leave it out (null only fills a place in an array of primitives whose other array, {bare} or _{bare}, has something there)",
+            "{name} をここで null にはできません。省いてください (null は、{bare} と _{bare} の配列の一方だけに値があるときに、もう一方の位置を埋めるものです)"
         );
         self.report(IssueCode::Structure, Some(path), text);
     }
@@ -45,11 +61,11 @@ impl Walk {
         }
         let types = &definition.element(field).types;
         let name = |field: &Field| types.get(usize::from(field.choice)).map_or("", |found| found.json_name.as_str());
-        let text = format!(
-            "{} and {} are both given, but {}[x] takes one value of one type; keep one of them",
-            name(first),
-            name(&field),
-            definition.element(field).name
+        let (one, other, element) = (name(first), name(&field), &definition.element(field).name);
+        let text = say!(
+            "choice-twice",
+            "{one} and {other} are both given, but {element}[x] takes one value of one type; keep one of them",
+            "{one} と {other} の両方がありますが、{element}[x] の値は 1 つの型で 1 つだけです。どちらかを残してください"
         );
         self.report(IssueCode::Structure, Some(path), text);
     }
@@ -57,12 +73,19 @@ impl Walk {
     #[cold]
     pub(super) fn prohibited(&mut self, definition: &TypeDef, name: &str, path: &Path<'_>, role: Role) {
         if role == Role::Contained {
-            let text = "a contained resource must not contain others (dom-2); put all of them into the outermost \
-                        resource's contained"
-                .to_owned();
+            let text = say!(
+                "contained-nested",
+                "a contained resource must not contain others (dom-2); put all of them into the outermost resource's contained",
+                "contained リソースの中に contained は置けません (dom-2)。すべて最も外側のリソースの contained に入れてください"
+            );
             self.report(IssueCode::Invariant, Some(path), text);
         } else {
-            let text = format!("{name} must not occur in {}; remove it", definition.name);
+            let owner = &definition.name;
+            let text = say!(
+                "element-prohibited",
+                "{name} must not occur in {owner}; remove it",
+                "{name} は {owner} では使えません。削除してください"
+            );
             self.report(IssueCode::Structure, Some(path), text);
         }
     }
@@ -78,7 +101,13 @@ impl Walk {
                 [_] | [] => element.name.clone(),
                 names => format!("{}[x] (one of {})", element.name, names.join(", ")),
             };
-            let text = format!("{} requires {what}, which is missing", definition.name);
+            let owner = &definition.name;
+            let shown = what.replace(" (one of ", " (次のいずれか: ");
+            let text = say!(
+                "element-missing",
+                "{owner} requires {what}, which is missing",
+                "{owner} に必須の {shown} がありません"
+            );
             self.report(IssueCode::Required, Some(&path.child(&element.name)), text);
         }
     }
@@ -96,11 +125,15 @@ impl Walk {
         });
         let names =
             || definition.elements.iter().flat_map(|element| &element.types).map(|found| found.json_name.as_str());
-        let hint = if let Some(choice) = choice {
+        let (hint, advice) = if let Some(choice) = choice {
             let names: Vec<&str> = choice.types.iter().map(|found| found.json_name.as_str()).collect();
-            format!("{}[x] is written as one of {}", choice.name, names.join(", "))
+            let names = names.join(", ");
+            (
+                format!("{}[x] is written as one of {names}", choice.name),
+                format!("{}[x] は次のいずれかで書きます: {names}", choice.name),
+            )
         } else if let Some(near) = nearest(bare, names()) {
-            format!("did you mean '{near}'?")
+            (format!("did you mean '{near}'?"), format!("「{near}」ではありませんか"))
         } else {
             let names: Vec<String> = definition
                 .elements
@@ -108,22 +141,28 @@ impl Walk {
                 .filter(|element| !element.is_prohibited)
                 .map(|element| if element.is_choice { format!("{}[x]", element.name) } else { element.name.clone() })
                 .collect();
-            format!("allowed are {}", names.join(", "))
+            let names = names.join(", ");
+            (format!("allowed are {names}"), format!("使えるもの: {names}"))
         };
-        let text = format!("unknown element '{}' in {}; {hint}", shorten(name), definition.name);
+        let (shown, owner) = (shorten(name), &definition.name);
+        let text = say!(
+            "element-unknown",
+            "unknown element '{shown}' in {owner}; {hint}",
+            "要素「{shown}」は {owner} にありません。{advice}"
+        );
         self.report(IssueCode::Structure, Some(&here), text);
     }
 }
 
-/// A JSON value in words.
-pub(super) const fn kind_of(node: &Node<'_>) -> &'static str {
+/// A JSON value in words, English and Japanese.
+pub(super) const fn kind_of(node: &Node<'_>) -> (&'static str, &'static str) {
     match node {
-        Node::Null => "null",
-        Node::Bool(_) => "a boolean",
-        Node::Number(_) => "a number",
-        Node::String(_) => "a string",
-        Node::Array(_) => "an array",
-        Node::Object(_) => "an object",
+        Node::Null => ("null", " null "),
+        Node::Bool(_) => ("a boolean", "真偽値"),
+        Node::Number(_) => ("a number", "数"),
+        Node::String(_) => ("a string", "文字列"),
+        Node::Array(_) => ("an array", "配列"),
+        Node::Object(_) => ("an object", "オブジェクト"),
     }
 }
 

@@ -147,7 +147,7 @@ impl<'r> Run<'_, 'r> {
                 self.resource(item, &here, &inner);
             }
             Kind::Primitive | Kind::System if item.extra.is_none() => {
-                rules::primitive(self, item, &here);
+                rules::primitive(self, item, &here, scope);
             }
             _ => {
                 if matches!(child.name, "extension" | "modifierExtension") {

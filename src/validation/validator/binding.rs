@@ -2,6 +2,8 @@
 //!
 //! FHIR R4 terminologies.html#strength. What terminology cannot say is a warning, never an error.
 
+use std::collections::HashSet;
+
 use super::Run;
 use crate::fhirpath::Item;
 use crate::format::json::Node;
@@ -11,6 +13,9 @@ use crate::validation::codes::{CodeRef, Verdict};
 use crate::validation::instance::node_of;
 use crate::validation::place::Place;
 use crate::validation::profile::element::{Binding, Strength};
+
+/// Media types, for which FHIR has short names (http.html#mime-type: `_format`).
+const MIME_TYPES: &str = "http://hl7.org/fhir/ValueSet/mimetypes";
 
 impl<'r> Run<'_, 'r> {
     pub(super) fn binding(&mut self, binding: &Binding, item: Item<'r>, place: &Place<'_>, of: &str) {
@@ -39,6 +44,9 @@ impl<'r> Run<'_, 'r> {
         let mut refusals: Vec<(String, String)> = Vec::new();
         let mut unknown: Option<(String, String)> = None;
         for code in codes {
+            if value_set.starts_with(MIME_TYPES) && matches!(code.code, "xml" | "json" | "ttl") {
+                return;
+            }
             match self.validator.codes.in_value_set(value_set, *code) {
                 Verdict::Yes => {
                     self.accept_display(code, place);
@@ -99,7 +107,21 @@ impl<'r> Run<'_, 'r> {
     /// Takes back what was said of displays that a value set accepted.
     pub(super) fn forget_accepted_displays(&mut self) {
         let accepted = std::mem::take(&mut self.accepted);
+        // What is said of a coding is not said of its concept again.
+        let of_codings: HashSet<(String, Vec<String>)> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.message == "display")
+            .filter_map(|finding| {
+                let (concept, _) = finding.expression.as_deref()?.rsplit_once(".coding[")?;
+                Some((concept.to_owned(), finding.parameters.clone()))
+            })
+            .collect();
         self.findings.retain(|finding| {
+            let place = finding.expression.clone().unwrap_or_default();
+            if finding.message == "display" && of_codings.contains(&(place, finding.parameters.clone())) {
+                return false;
+            }
             let ("display", [code, display, ..]) = (finding.message, finding.parameters.as_slice()) else {
                 return true;
             };
@@ -111,10 +133,16 @@ impl<'r> Run<'_, 'r> {
     }
 
     fn wrong_display(&mut self, code: &CodeRef<'_>, right: String, place: &Place<'_>) {
-        let parameters = vec![shown(code), code.display.unwrap_or_default().to_owned(), right];
         // A text in another language than those of the code system may be a right translation.
         let is_latin = code.display.is_some_and(str::is_ascii);
+        // ISO 3166 gives names of countries with an article behind them.
+        if code.system == Some("urn:iso:std:iso:3166")
+            && code.display.and_then(|display| display.strip_suffix(" (the)")) == Some(right.as_str())
+        {
+            return;
+        }
         let severity = if is_latin { Severity::Error } else { Severity::Warning };
+        let parameters = vec![shown(code), code.display.unwrap_or_default().to_owned(), right];
         self.report(severity, IssueCode::CodeInvalid, "display", parameters, place);
     }
 }

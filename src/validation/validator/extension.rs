@@ -2,7 +2,7 @@
 //!
 //! FHIR R4 extensibility.html, defining-extensions.html#context.
 
-use super::{Run, Scope};
+use super::{Run, Scope, is_example};
 use crate::fhirpath::general::Entry;
 use crate::fhirpath::{Item, Query};
 use crate::r4::definitions;
@@ -34,7 +34,11 @@ impl<'r> Run<'_, 'r> {
             Ok(profile) if profile.snapshot.type_name == "Extension" => profile,
             other => {
                 let message = if is_modifier { "modifier-unknown" } else { "extension-unknown" };
-                let severity = if is_modifier { Severity::Error } else { Severity::Warning };
+                let severity = match is_modifier {
+                    _ if is_example(url) => Severity::Warning,
+                    true => Severity::Error,
+                    false => self.options.unknown_extension,
+                };
                 let reason = match other {
                     Err(error @ ProfileError::Unusable { .. }) => format!("{url} ({error})"),
                     _ => url.to_owned(),

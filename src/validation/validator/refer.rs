@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use super::Run;
+use super::{Run, is_example};
 use crate::fhirpath::{Environment, Item};
 use crate::format::json::Node;
 use crate::r4::bundle::{Entries, Found};
@@ -62,6 +62,11 @@ impl<'r> BundleScope<'r> {
         Self { node, entries: OnceCell::new(), urls: OnceCell::new() }
     }
 
+    /// The bundle itself.
+    pub(crate) const fn node(&self) -> &'r Node<'r> {
+        self.node
+    }
+
     pub(crate) fn entries(&self) -> &Entries<'r> {
         self.entries.get_or_init(|| Entries::new(self.node))
     }
@@ -74,6 +79,10 @@ impl<'r> BundleScope<'r> {
             entries.filter_map(pair).collect()
         });
         let with_url = |found: &'r Node<'r>| (found, urls.get(&address(found)).copied());
+        if self.node.text("resourceType") == Some("Parameters") {
+            let Reference::Local { resource_type, id, .. } = Reference::parse(reference) else { return None };
+            return parameter(self.node.list("parameter"), resource_type, id, 0).map(|found| (found, None));
+        }
         if let Found::One(found) | Found::Several(found) = self.entries().find(reference, full_url) {
             return Some(with_url(found));
         }
@@ -121,8 +130,9 @@ impl<'s, 'r> Scope<'s, 'r> {
 
     /// As [`Self::below`], for what is not contained.
     pub(crate) fn below_item<'t>(&'t self, owner: Item<'r>, item: Item<'r>, place: &Place<'_>) -> Scope<'t, 'r> {
-        let is_entry = definitions().get(owner.type_id).name == "Bundle.entry";
-        let bundle = if is_entry {
+        let owner_name = definitions().get(owner.type_id).name.as_str();
+        let is_entry = owner_name == "Bundle.entry";
+        let bundle = if is_entry || owner_name == "Parameters.parameter" {
             Some(self.own.get_or_init(|| BundleScope::new(node_of(&self.resource))))
         } else {
             self.bundle
@@ -232,6 +242,14 @@ impl<'r> Run<'_, 'r> {
                 self.report(Severity::Error, IssueCode::Structure, "aggregation", parameters, place);
             }
         }
+        if self.options.resolve_references
+            && matches!(target, Target::Elsewhere)
+            && !reference.starts_with('#')
+            && !is_example(reference)
+        {
+            let parameters = vec![reference.to_owned()];
+            self.report(Severity::Error, IssueCode::NotFound, "reference-unresolved", parameters, place);
+        }
         let targets: Vec<&str> = allowed.iter().flat_map(|found| &found.targets).map(String::as_str).collect();
         if targets.is_empty() {
             return;
@@ -309,6 +327,15 @@ pub(super) fn named_type(reference: &str, node: &Node<'_>) -> Option<TypeId> {
         _ => node.text("type"),
     };
     definitions().resource(name?)
+}
+
+/// A resource among parameters and their parts, which stand beside each other like entries of a Bundle.
+fn parameter<'r>(list: &'r [Node<'r>], type_name: &str, id: &str, depth: usize) -> Option<&'r Node<'r>> {
+    let is_it =
+        |resource: &&'r Node<'r>| resource.text("resourceType") == Some(type_name) && resource.text("id") == Some(id);
+    list.iter().filter(|_| depth < 20).find_map(|part| {
+        part.get("resource").filter(is_it).or_else(|| parameter(part.list("part"), type_name, id, depth + 1))
+    })
 }
 
 fn address(node: &Node<'_>) -> usize {

@@ -1,0 +1,208 @@
+//! Definitions of terminology that contradict themselves: code systems, value sets, and the expressions
+//! and conditions in other definitions.
+//!
+//! FHIR R4 codesystem.html, valueset.html (compositions), questionnaire.html (enableWhen),
+//! elementdefinition.html (constraints), searchparameter.html.
+
+use std::collections::HashMap;
+
+use crate::fhirpath::{FhirPathError, parser};
+use crate::format::json::Node;
+use crate::r4::outcome::{IssueCode, Severity};
+use crate::validation::codes::{CodeRef, Verdict};
+use crate::validation::place::Place;
+use crate::validation::validator::Run;
+
+/// Most codes of one definition that are looked up.
+const MAX_CODES: usize = 50_000;
+
+pub(super) fn resource(run: &mut Run<'_, '_>, type_name: &str, node: &Node<'_>, place: &Place<'_>) {
+    match type_name {
+        "CodeSystem" => code_system(run, node, place),
+        "ValueSet" => value_set(run, node, place),
+        "Questionnaire" => questionnaire(run, node, place),
+        "SearchParameter" => expression(run, node, place),
+        "StructureDefinition" => constraints(run, node, place),
+        _ => {}
+    }
+}
+
+fn error(run: &mut Run<'_, '_>, message: &'static str, parameters: &[&str], place: &Place<'_>) {
+    let parameters = parameters.iter().map(|parameter| (*parameter).to_owned()).collect();
+    run.report(Severity::Error, IssueCode::BusinessRule, message, parameters, place);
+}
+
+/// All concepts below, with how deep they stand.
+fn count(concepts: &[Node<'_>], depth: usize) -> usize {
+    if depth > 100 {
+        return 0;
+    }
+    concepts.iter().map(|concept| 1 + count(concept.list("concept"), depth + 1)).sum()
+}
+
+fn code_system(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    let concepts = node.list("concept");
+    let number = count(concepts, 0);
+    let stated = match node.get("count") {
+        Some(Node::Number(digits)) => digits.parse::<usize>().ok(),
+        _ => None,
+    };
+    let content = node.text("content").unwrap_or_default();
+    match content {
+        "complete" => {
+            if let Some(stated) = stated.filter(|stated| *stated != number && number > 0) {
+                let (stated, number) = (stated.to_string(), number.to_string());
+                error(run, "code-system-count", &[&stated, &number], &place.child("count", None));
+            }
+        }
+        "not-present" if number > 0 => {
+            error(run, "code-system-content", &[], &place.child("concept", Some(0)));
+        }
+        "supplement" if node.get("supplements").is_none() => {
+            error(run, "code-system-supplements", &[], place);
+        }
+        _ => {}
+    }
+    let types: HashMap<&str, &str> = node
+        .list("property")
+        .iter()
+        .filter_map(|property| Some((property.text("code")?, property.text("type")?)))
+        .collect();
+    properties(run, concepts, &types, place, 0);
+}
+
+/// The value of a property has the type that the code system declares for it.
+fn properties(
+    run: &mut Run<'_, '_>,
+    concepts: &[Node<'_>],
+    types: &HashMap<&str, &str>,
+    place: &Place<'_>,
+    depth: usize,
+) {
+    if depth > 100 {
+        return;
+    }
+    for (index, concept) in concepts.iter().enumerate() {
+        let here = place.child("concept", Some(index));
+        for (index, property) in concept.list("property").iter().enumerate() {
+            let Some(declared) = property.text("code").and_then(|code| types.get(code)) else { continue };
+            let value = property.members().iter().find_map(|(name, _)| name.strip_prefix("value"));
+            let wanted = match *declared {
+                "Coding" => "Coding".to_owned(),
+                name => {
+                    let mut letters = name.chars();
+                    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+                }
+            };
+            if let Some(value) = value.filter(|value| *value != wanted) {
+                let code = property.text("code").unwrap_or_default();
+                let here = here.child("property", Some(index));
+                error(run, "code-system-property", &[code, declared, value], &here);
+            }
+        }
+        properties(run, concept.list("concept"), types, &here, depth + 1);
+    }
+}
+
+/// What a value set includes: an absolute system that is no value set, and codes that the system has.
+fn value_set(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    let Some(compose) = node.get("compose") else { return };
+    let at = place.child("compose", None);
+    let mut looked_up = 0;
+    for part in ["include", "exclude"] {
+        for (index, include) in compose.list(part).iter().enumerate() {
+            let here = at.child(part, Some(index));
+            let Some(system) = include.text("system") else { continue };
+            if system.starts_with('#') {
+                continue;
+            }
+            if !system.contains(':') {
+                error(run, "system-relative", &[system], &here.child("system", None));
+                continue;
+            }
+            let is_value_set = run.validator.source().find("CodeSystem", system, None).is_none()
+                && run.validator.source().find("ValueSet", system, None).is_some();
+            if is_value_set {
+                error(run, "system-value-set", &[system], &here.child("system", None));
+                continue;
+            }
+            for (index, concept) in include.list("concept").iter().enumerate() {
+                looked_up += 1;
+                if looked_up > MAX_CODES {
+                    return;
+                }
+                let code = CodeRef {
+                    system: Some(system),
+                    version: include.text("version"),
+                    code: concept.text("code").unwrap_or_default(),
+                    display: None,
+                };
+                if let Verdict::No(reason) = run.validator.codes().in_system(code) {
+                    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+                    let here = here.child("concept", Some(index));
+                    error(run, "code-unknown", &[code.code, system, &reason], &here.child("code", None));
+                }
+            }
+        }
+    }
+}
+
+/// A question is enabled by another one of the same form.
+fn questionnaire(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    let mut known = HashMap::new();
+    links(node.list("item"), &mut known, 0);
+    enabled(run, node.list("item"), &known, place, 0);
+}
+
+fn links<'n>(items: &'n [Node<'n>], known: &mut HashMap<&'n str, ()>, depth: usize) {
+    for item in items.iter().filter(|_| depth <= 100) {
+        known.extend(item.text("linkId").map(|link| (link, ())));
+        links(item.list("item"), known, depth + 1);
+    }
+}
+
+fn enabled(run: &mut Run<'_, '_>, items: &[Node<'_>], known: &HashMap<&str, ()>, place: &Place<'_>, depth: usize) {
+    for (index, item) in items.iter().enumerate().filter(|_| depth <= 100) {
+        let here = place.child("item", Some(index));
+        for (index, condition) in item.list("enableWhen").iter().enumerate() {
+            let Some(question) = condition.text("question") else { continue };
+            let at = here.child("enableWhen", Some(index));
+            let at = at.child("question", None);
+            if item.text("linkId") == Some(question) {
+                error(run, "enable-self", &[question], &at);
+            } else if !known.contains_key(question) {
+                error(run, "enable-unknown", &[question], &at);
+            }
+        }
+        enabled(run, item.list("item"), known, &here, depth + 1);
+    }
+}
+
+/// The expression of a search parameter is FHIRPath.
+fn expression(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    if let Some(text) = node.text("expression") {
+        read(run, text, &place.child("expression", None));
+    }
+}
+
+/// The expressions of constraints are FHIRPath.
+fn constraints(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    for view in ["differential", "snapshot"] {
+        let at = place.child(view, None);
+        let elements = node.get(view).map_or(&[][..], |view| view.list("element"));
+        for (index, element) in elements.iter().enumerate() {
+            let here = at.child("element", Some(index));
+            for (index, constraint) in element.list("constraint").iter().enumerate() {
+                let Some(text) = constraint.text("expression") else { continue };
+                let here = here.child("constraint", Some(index));
+                read(run, text, &here.child("expression", None));
+            }
+        }
+    }
+}
+
+fn read(run: &mut Run<'_, '_>, text: &str, place: &Place<'_>) {
+    if let Err(found @ FhirPathError::Syntax { .. }) = parser::parse(text) {
+        error(run, "expression", &[text, &found.to_string()], place);
+    }
+}
