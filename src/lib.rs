@@ -6,6 +6,7 @@
 pub mod access;
 pub mod engine;
 pub mod fhirpath;
+pub mod fls;
 pub mod format;
 pub mod http;
 pub mod notebook;

@@ -301,7 +301,8 @@ const fn days_in_month(year: u16, month: u8) -> u8 {
 }
 
 /// Days since 1970-01-01. Years are counted from March, so that the leap day comes last.
-fn days_from_civil(year: i64, month: u8, day: u8) -> i64 {
+#[must_use]
+pub fn days_from_civil(year: i64, month: u8, day: u8) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -310,7 +311,9 @@ fn days_from_civil(year: i64, month: u8, day: u8) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-fn civil_from_days(days: i64) -> (i64, u8, u8) {
+/// Year, month and day of a day counted from 1970-01-01.
+#[must_use]
+pub fn civil_from_days(days: i64) -> (i64, u8, u8) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

@@ -1,0 +1,208 @@
+//! The decision tables of `docs/fls-rules.md`, row by row; facts in any order; what is next.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::facts::{Side, Use};
+use super::indicator::{Question, Tally, Unit, citizen, episode, unit};
+use super::registry::status;
+use super::*;
+
+const TABLES: &str = include_str!("../../docs/fls-rules.md");
+const ZERO: &str = "2024-01-10";
+
+fn day(text: &str) -> Day {
+    let zero = Day::parse(ZERO).unwrap();
+    Day::parse(text).filter(|_| text.len() == 10).unwrap_or_else(|| zero.plus(text.parse().unwrap()))
+}
+
+/// Reads the words of a case.
+fn read(words: &str) -> Facts {
+    let mut facts = Facts::default();
+    facts.person =
+        Person { id: "p".into(), birth: Day::parse("1940-01-01"), sex: "female".into(), ..Person::default() };
+    for (place, word) in words.split_whitespace().enumerate() {
+        let (word, causes) = word.split_once('=').unwrap_or((word, ""));
+        let (word, name) =
+            word.split_once('#').map_or((word, format!("T/{place:02}")), |(word, name)| (word, format!("T/{name}")));
+        let (what, when) = word.split_once('@').unwrap_or((word, "0"));
+        let (from, to) = when.split_once("..").unwrap_or((when, ""));
+        let (from, end) = (day(from), (!to.is_empty()).then(|| day(to)));
+        let parts: Vec<&str> = what.split(':').collect();
+        let drug = |used: Use| Kind::Drug { drug: parts[1].to_owned(), used };
+        let bone =
+            |site: &str, side: Option<Side>| Kind::Fracture { site: site.into(), side, encounter: String::new() };
+        let kind = match parts[0] {
+            "born" => {
+                facts.person.birth = Day::parse(parts[1]);
+                continue;
+            }
+            "male" => {
+                facts.person.sex = "male".into();
+                continue;
+            }
+            "death" => {
+                (facts.person.death, facts.person.died) = (Some(from), true);
+                continue;
+            }
+            "hip-right" => bone("hip", Some(Side::Right)),
+            "hip-left" => bone("hip", Some(Side::Left)),
+            "hip" => bone("hip", None),
+            "spine" => bone("vertebra", None),
+            "forearm-right" => bone("distal-forearm", Some(Side::Right)),
+            "forearm-left" => bone("distal-forearm", Some(Side::Left)),
+            "unspecified" | "other" => bone(parts[0], None),
+            "order" => Kind::Ordered { code: parts[1].into() },
+            "dose" => drug(Use::Dose),
+            "supply" => drug(Use::Supply { days: Some(parts[2].parse().unwrap()) }),
+            "taken" => drug(Use::Taken { end, asserted: from, next: None }),
+            "stop" => drug(Use::Stopped { reason: "other".into() }),
+            "refused" => drug(Use::Refused),
+            "care" => {
+                let causes =
+                    causes.split(',').filter(|cause| !cause.is_empty()).map(|cause| format!("T/{cause}")).collect();
+                Kind::Certified { level: parts[1].parse().unwrap(), end, causes, municipality: String::new() }
+            }
+            "exit" => Kind::Exit { reason: parts[1].into() },
+            "stay" | "recovery" => Kind::Stay { end, facility: String::new(), recovery: parts[0] == "recovery" },
+            "visit" => Kind::Visit { facility: String::new() },
+            "weight" | "grip" | "gait" => Kind::Measured { code: parts[0].into(), value: parts[1].parse().unwrap() },
+            code => {
+                assert!(Rules::built_in().evidence.find(code).is_some(), "{code} is nothing");
+                Kind::Evidence { code: code.into() }
+            }
+        };
+        facts.list.push(Fact { day: from, source: name, kind });
+    }
+    facts.settle();
+    facts
+}
+
+fn verdict(tally: &Tally, wanted: &str) -> String {
+    match (tally.denominator, tally.numerator) {
+        (all, met) if wanted.contains('/') => format!("{met}/{all}"),
+        (0, _) => "out".to_owned(),
+        (_, 0) => "no".to_owned(),
+        _ => "yes".to_owned(),
+    }
+}
+
+fn outcome(facts: &Facts, rules: &Rules, today: Day, key: &str, wanted: &str) -> String {
+    let all = Citizen::of(facts, rules);
+    let now = status(facts, rules, today);
+    let first = now.rows.first();
+    if let Some(code) = key.strip_prefix("activity:") {
+        let activity = first.unwrap().standing.activities.iter().find(|one| one.code == code).unwrap();
+        return activity.state.code().to_owned();
+    }
+    if let Some(code) = key.strip_prefix("alarm:") {
+        assert!(rules.alarms.find(code).is_some(), "{code}");
+        let found = now.alarms.iter().find(|alarm| alarm.code == code);
+        return found.map_or("none".to_owned(), |alarm| alarm.since.since(day("0")).to_string());
+    }
+    if let Some(field) = key.strip_prefix("missing:") {
+        return if first.unwrap().missing.contains(&field) { "yes" } else { "no" }.to_owned();
+    }
+    match key {
+        "episodes" => return all.episodes.len().to_string(),
+        "secondary" => return all.episodes.iter().filter(|one| one.index.is_some()).count().to_string(),
+        "state" => return first.unwrap().standing.state.clone(),
+        _ => {}
+    }
+    let (place, group) =
+        key.split_once('.').map_or((0, key), |(place, group)| (place.parse::<usize>().unwrap() - 1, group));
+    let question = Question { from: day("2024-01-01"), to: day("2024-12-31"), as_of: today, thresholds: Vec::new() };
+    match unit(group).unwrap_or_else(|| panic!("{group} is no group")) {
+        Unit::Episode => verdict(&episode(group, &all, &all.episodes[place], rules, &question), wanted),
+        Unit::Citizen => verdict(&citizen(group, &all, rules, &question), wanted),
+    }
+}
+
+fn cases() -> Vec<(String, String, String, Vec<(String, String)>)> {
+    let rows = TABLES.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Case "));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let expected = cells[3].split_whitespace().map(|pair| {
+            let (key, value) = pair.rsplit_once('=').unwrap();
+            (key.to_owned(), value.to_owned())
+        });
+        (cells[0].to_owned(), cells[1].to_owned(), cells[2].trim_start_matches('@').to_owned(), expected.collect())
+    })
+    .collect()
+}
+
+#[test]
+fn the_decision_tables_hold() {
+    let rules = Rules::built_in();
+    let mut surprises = Vec::new();
+    let cases = cases();
+    for (case, words, on, expected) in &cases {
+        let facts = read(words);
+        assert!(!expected.is_empty(), "{case}");
+        for (key, wanted) in expected {
+            let found = outcome(&facts, &rules, day(on), key, wanted);
+            if found != *wanted {
+                surprises.push(format!("{case}: {words} @{on}: {key} is {found}, not {wanted}"));
+            }
+        }
+    }
+    assert!(cases.len() > 120, "{}", cases.len());
+    assert!(surprises.is_empty(), "{surprises:#?}");
+}
+
+/// Every group of every Measure of the guide is counted, and every group that is counted belongs to one.
+#[test]
+fn every_group_of_the_measures_is_counted_and_shown() {
+    let mut named = BTreeMap::new();
+    for measure in crate::r4::guide::guide().definitions().filter(|one| one.text("resourceType") == Some("Measure")) {
+        for group in measure.list("group") {
+            let code = group.path(&["code", "coding", "code"]).unwrap().as_str().unwrap();
+            assert!(unit(code).is_some(), "{code}");
+            named.insert(code.to_owned(), measure.text("id").unwrap().to_owned());
+        }
+    }
+    assert!(named.len() >= 38, "{}", named.len());
+    let shown: std::collections::BTreeSet<String> =
+        cases().into_iter().flat_map(|(.., expected)| expected.into_iter().map(|(key, _)| key)).collect();
+    for group in named.keys().filter(|group| !group.starts_with("field-") && *group != "identification") {
+        assert!(shown.contains(group), "no row of docs/fls-rules.md shows {group}");
+    }
+}
+
+proptest! {
+    /// Messages come in any order; what is computed from them is the same.
+    #[test]
+    fn the_order_of_arrival_changes_nothing(place in 0_usize..1000, seed in any::<u64>()) {
+        let rules = Rules::built_in();
+        let all = cases();
+        let (_, words, on, _) = &all[place % all.len()];
+        let facts = read(words);
+        let mut shuffled = facts.clone();
+        let mut state = seed;
+        for at in (1..shuffled.list.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            shuffled.list.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
+        }
+        shuffled.settle();
+        prop_assert_eq!(&shuffled, &facts);
+        prop_assert_eq!(status(&shuffled, &rules, day(on)), status(&facts, &rules, day(on)));
+    }
+
+    /// Until the day that was foretold nothing changes by itself.
+    #[test]
+    fn nothing_changes_before_the_day_foretold(place in 0_usize..1000, start in 0_i32..500) {
+        let rules = Rules::built_in();
+        let all = cases();
+        let (_, words, ..) = &all[place % all.len()];
+        let facts = read(words);
+        let today = day("0").plus(start);
+        let now = status(&facts, &rules, today);
+        let until = now.next.map_or(start + 400, |next| next.since(day("0")));
+        for later in [1, 2, 7, 30, 180].map(|more| start + more).into_iter().chain([until - 1]).filter(|later| *later < until) {
+            let then = status(&facts, &rules, day("0").plus(later));
+            prop_assert_eq!(&then.rows, &now.rows, "{} from {} to {}", words, start, later);
+            prop_assert_eq!(&then.alarms, &now.alarms, "{} from {} to {}", words, start, later);
+        }
+    }
+}
