@@ -48,8 +48,10 @@ mod read;
 mod record;
 mod reindex;
 mod search;
+mod sets;
 mod sort;
 mod text;
+mod walk;
 mod write;
 mod writer;
 

@@ -409,14 +409,16 @@ pub struct Among {
 }
 
 /// A value to order by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sorted {
     /// The resource has none.
     None,
     /// A time.
     Integer(i64),
-    /// A code or folded text.
+    /// A code, folded text, URI or id.
     Text(String),
+    /// A number, as sortable bytes.
+    Bytes(Vec<u8>),
 }
 
 /// `_total`

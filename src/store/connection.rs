@@ -96,6 +96,7 @@ impl Connection {
                     Role::Reader => "PRAGMA query_only = ON; PRAGMA cache_size = -8192;",
                     Role::Writer => "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 134217728;",
                 })?;
+                super::sets::sqlite::install(&mut connection)?;
                 Ok(Self::Sqlite(Box::new(connection)))
             }
             Database::Postgres(url) => {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::StoreError;
 use super::connection::{Connection, Statement};
 use super::search::{COLUMNS, Found, MOST_INCLUDED, Record, SearchPage, page_within};
+use super::sets::Sets;
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::reference::Reference;
@@ -49,6 +50,7 @@ pub(super) fn gather(
     connection: &mut Connection,
     gathering: &Gathering<'_>,
     options: &crate::search::extract::ExtractOptions,
+    sets: &Sets,
 ) -> Result<SearchPage, StoreError> {
     connection.snapshot(|connection| {
         let mut query = gathering.query.clone();
@@ -59,7 +61,7 @@ pub(super) fn gather(
                 break;
             }
             let with_total = gathering.with_total && gathering.wanted.is_none() && round == 0;
-            let mut more = page_within(connection, &query, room, with_total, options)?;
+            let mut more = page_within(connection, &query, room, with_total, options, Some(sets))?;
             page.total = page.total.or(more.total);
             if let Some(wanted) = gathering.wanted {
                 more.matches.retain(|found| json::parse(&found.version.body).is_ok_and(|body| wanted(found, &body)));

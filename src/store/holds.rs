@@ -138,7 +138,7 @@ fn string(test: &StringTest, text: &str, hash: i64) -> bool {
 }
 
 /// FHIR R4 search.html#prefix on spans.
-fn in_time(test: &DateTest, low: i64, high: i64) -> bool {
+pub(super) fn in_time(test: &DateTest, low: i64, high: i64) -> bool {
     let contained = low >= test.low && high <= test.high;
     match test.prefix {
         Prefix::Eq => contained,

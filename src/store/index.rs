@@ -46,6 +46,23 @@ pub(super) fn fit(text: &str) -> String {
     format!("{start}\u{2026}{hash}")
 }
 
+/// A span of time beyond this has a row in `long_date`, too.
+pub(super) const DAY: i64 = 86_400_000_000;
+/// The classes of long spans from 1 on: below how many µs.
+pub(super) const LONG_CLASSES: [i64; 4] = [8 * DAY, 64 * DAY, 512 * DAY, 4096 * DAY];
+/// The class of what is longer, or open.
+pub(super) const OPEN_CLASS: i64 = 5;
+
+/// The class of a span of time that is longer than a day.
+pub(super) fn long_class(low: i64, high: i64) -> Option<i64> {
+    let length = if low == i64::MIN || high == i64::MAX { i64::MAX } else { high.saturating_sub(low) };
+    if length < DAY {
+        return None;
+    }
+    let class = (1..).zip(LONG_CLASSES).find(|(_, longest)| length < *longest);
+    Some(class.map_or(OPEN_CLASS, |(class, _)| class))
+}
+
 /// Index rows of one table, as values in the order of its columns (key included).
 type Rows = Vec<Vec<Value>>;
 
@@ -55,7 +72,7 @@ pub(super) struct Table {
     pub(super) columns: &'static [&'static str],
 }
 
-pub(super) const TABLES: [Table; 9] = [
+pub(super) const TABLES: [Table; 10] = [
     Table { name: "token", columns: &["parameter", "code", "system", "key"] },
     Table { name: "string", columns: &["parameter", "start", "key", "exact", "rest"] },
     Table { name: "date", columns: &["parameter", "low", "high", "key"] },
@@ -65,13 +82,14 @@ pub(super) const TABLES: [Table; 9] = [
     Table { name: "uri", columns: &["parameter", "uri", "version", "key"] },
     Table { name: "composite", columns: &["parameter", "code", "system", "text", "text_system", "low", "high", "key"] },
     Table { name: "position", columns: &["parameter", "x", "y", "z", "key"] },
+    Table { name: "long_date", columns: &["parameter", "class", "low", "high", "key"] },
 ];
 
 /// Rows to add and to remove, a list a table.
 #[derive(Default)]
 struct Delta {
-    add: [Rows; 9],
-    remove: [Rows; 9],
+    add: [Rows; 10],
+    remove: [Rows; 10],
 }
 
 #[derive(QueryableByName)]
@@ -223,6 +241,10 @@ fn difference(key: i64, old: &IndexRows, new: &IndexRows, names: &Names<'_>, del
     part(&old.positions, &new.positions, 8, delta, |row| {
         let point = row.point;
         Some(vec![number(row.parameter), point.x.into(), point.y.into(), point.z.into(), key_value.clone()])
+    });
+    part(&old.dates, &new.dates, 9, delta, |row| {
+        let class = long_class(row.low, row.high)?;
+        Some(vec![number(row.parameter), class.into(), row.low.into(), row.high.into(), key_value.clone()])
     });
 }
 

@@ -8,36 +8,44 @@
 //!   condition is a set of its own, as large as its parameter has rows: `patient=…&date=ge2020` made
 //!   hundreds of thousands of keys to test nine.
 //! - **In order.** Without a selective condition, resources are looked at in the order of the
-//!   result (by key, or along the index of a date that is sorted by) until the page is full; after
-//!   [`MOST_LOOKED_AT`] it is given up.
+//!   result (by key, or along the indexes of what is sorted by: `walk`) until the page is full; after
+//!   [`MOST_LOOKED_AT`] it is given up. Where the matches are kept as a set (`sets`), only members are
+//!   looked at.
 //!
 //! The search goes on as SQL in either case, so that order, position and page are made in one place.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 
 use super::StoreError;
 use super::connection::{Connection, Statement};
+use super::cursor::Cursor;
 use super::holds::{Candidate, holds, is_decidable, parameter};
 use super::index::{fit, split_string};
 use super::query_sql::key_set;
 use super::record::VersionRecord;
 use super::search::COLUMNS;
+use super::sets::{Keys, Seen, Sets, are_sets, key_at, place_of, some_of};
+use super::walk::Walk;
 use crate::format::json;
 use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::search::extract::{ExtractOptions, extract_some};
 use crate::search::query::{Among, Condition, Query, RowTest, SortBy, SortKey, Sorted, Test};
+use crate::search::registry::type_of;
 use crate::search::rows::IndexRows;
 
 /// Candidates that are read.
 const FEW: i64 = 512;
+/// Resources whose references are read for a `_has`.
+const FEW_REFERRING: i64 = 1000;
 /// So few candidates that no other condition is asked for fewer.
 const FEW_ENOUGH: usize = 32;
 /// Resources that are looked at in order, for one page.
-const MOST_LOOKED_AT: usize = 2000;
+pub(super) const MOST_LOOKED_AT: usize = 2000;
 /// Of them, at once.
 const STEP: usize = 250;
 
@@ -51,23 +59,21 @@ struct KeyRecord {
 }
 
 #[derive(QueryableByName)]
-struct Body {
+struct ReferenceRecord {
+    #[diesel(sql_type = BigInt)]
+    target: i64,
     #[diesel(sql_type = BigInt)]
     key: i64,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct Body {
+    #[diesel(sql_type = BigInt)]
+    pub(super) key: i64,
     #[diesel(sql_type = Text)]
     id: String,
     #[diesel(embed)]
     version: VersionRecord,
-}
-
-#[derive(QueryableByName)]
-struct Dated {
-    #[diesel(sql_type = BigInt)]
-    low: i64,
-    #[diesel(sql_type = BigInt)]
-    high: i64,
-    #[diesel(embed)]
-    body: Body,
 }
 
 /// The same search with all conditions on one date as one condition, where a resource has one at most:
@@ -151,88 +157,192 @@ pub(super) fn by_candidates(
     let Some((leading, keys)) = least else { return Ok(None) };
     let others = query.conditions.iter().enumerate().filter(|(place, _)| *place != leading).map(|(_, other)| other);
     let (decided, left): (Vec<&Condition>, Vec<&Condition>) = others.partition(|other| is_decidable(other));
-    let reader = Reader::new(query, &decided, options);
+    let reader = Reader::new(query.type_number, &decided, &query.sort, options);
     let mut among = Vec::new();
-    for body in bodies(connection, query.type_number, &keys)? {
-        among.extend(reader.look(&body).map(|(found, _)| found));
+    for body in live_bodies(connection, query.type_number, &keys)? {
+        among.extend(reader.look(&body));
     }
     let conditions = left.into_iter().cloned().collect();
     Ok(Some(Query { conditions, among: Some(among), ..query.clone() }))
 }
 
+/// The same search with each `_has` that few refer by as a list of ids: those few are read, and say what
+/// they refer to.
+pub(super) fn referred_by_few(
+    connection: &mut Connection,
+    query: &Query,
+    options: &ExtractOptions,
+) -> Result<Option<Query>, StoreError> {
+    if query.type_number == 0 || !query.conditions.iter().any(|each| matches!(each, Condition::Has { .. })) {
+        return Ok(None);
+    }
+    let mut conditions = Vec::new();
+    for condition in &query.conditions {
+        let ids = targets_of_few(connection, query.type_number, condition, options)?;
+        conditions.push(ids.unwrap_or_else(|| condition.clone()));
+    }
+    Ok(Some(Query { conditions, ..query.clone() }))
+}
+
+fn targets_of_few(
+    connection: &mut Connection,
+    type_number: u8,
+    condition: &Condition,
+    options: &ExtractOptions,
+) -> Result<Option<Condition>, StoreError> {
+    let Condition::Has { parameter, condition } = condition else { return Ok(None) };
+    let source = type_of(*parameter);
+    let inner = targets_of_few(connection, source, condition, options)?;
+    let set = match inner.as_ref().unwrap_or(condition) {
+        Condition::Id(ids) => of_ids(source, ids),
+        condition @ (Condition::Indexed { .. } | Condition::Chain { .. }) => match key_set(condition) {
+            Some(set) => set,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let mut statement = Statement::new("SELECT key FROM (");
+    statement.append(set).sql(") s LIMIT ").bind(FEW_REFERRING + 1);
+    let mut keys: Vec<i64> = connection.load::<KeyRecord>(&statement)?.into_iter().map(|record| record.key).collect();
+    if i64::try_from(keys.len()).map_or(true, |count| count > FEW_REFERRING) {
+        return Ok(None);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let mut ids = BTreeSet::new();
+    for body in live_bodies(connection, source, &keys)? {
+        let Ok(resource) = json::parse(&body.version.body) else { continue };
+        let rows = extract_some(source, &resource, options, |one| one.number == *parameter);
+        let targets = rows.references.into_iter().filter(|row| row.parameter == *parameter);
+        ids.extend(targets.filter(|row| row.target_type == type_number).map(|row| row.target_id));
+    }
+    Ok(Some(Condition::Id(ids.into_iter().collect())))
+}
+
+fn of_ids(type_number: u8, ids: &[String]) -> Statement {
+    let mut statement = Statement::new("SELECT key FROM resource WHERE state = 1 AND type = ");
+    statement.bind(i64::from(type_number)).sql(" AND id IN ");
+    statement.bind_list(ids.iter().map(String::as_str));
+    if ids.len() > 8 {
+        statement.uncached();
+    }
+    statement
+}
+
 /// The keys that meet a condition, if it may lead: nothing along references, whose sets cost to make.
 fn candidates(query: &Query, condition: &Condition) -> Option<Statement> {
     match condition {
-        Condition::Id(ids) => {
-            let mut statement = Statement::new("SELECT key FROM resource WHERE state = 1 AND type = ");
-            statement.bind(i64::from(query.type_number)).sql(" AND id IN ");
-            statement.bind_list(ids.iter().map(String::as_str));
-            Some(statement)
-        }
+        Condition::Id(ids) => Some(of_ids(query.type_number, ids)),
         Condition::Indexed { .. } | Condition::Compartment { .. } => key_set(condition),
         _ => None,
     }
 }
 
-/// ` AND r.key IN (…)`, in few lengths, so that the statement stays in the connection's cache.
-pub(super) fn among(statement: &mut Statement, keys: impl ExactSizeIterator<Item = i64> + Clone) {
+/// ` AND column IN (…)`, in few lengths, so that the statement stays in the connection's cache.
+pub(super) fn among(statement: &mut Statement, column: &str, keys: impl ExactSizeIterator<Item = i64> + Clone) {
     let Some(first) = keys.clone().next() else {
         statement.sql(" AND 1 = 0");
         return;
     };
     let length = PADDED.into_iter().find(|length| keys.len() <= *length).unwrap_or(keys.len());
     let padding = std::iter::repeat_n(first, length - keys.len());
-    statement.sql(" AND r.key IN ").bind_list(keys.chain(padding));
+    statement.sql(" AND ").sql(column).sql(" IN ").bind_list(keys.chain(padding));
 }
 
-fn bodies(connection: &mut Connection, type_number: u8, keys: &[i64]) -> Result<Vec<Body>, StoreError> {
+pub(super) fn live_bodies(connection: &mut Connection, type_number: u8, keys: &[i64]) -> Result<Vec<Body>, StoreError> {
     let mut all = Vec::new();
     for chunk in keys.chunks(PADDED[0]) {
         let mut statement = Statement::new("SELECT ");
         statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.type = ").bind(i64::from(type_number));
-        among(&mut statement, chunk.iter().copied());
+        among(&mut statement, "r.key", chunk.iter().copied());
         all.extend(connection.load::<Body>(&statement)?);
     }
     Ok(all)
 }
 
-/// The same search over the keys of one page, found by going along its order.
+/// The same search over the keys of one page, found by going along its order. `whole` is the set of all
+/// matches, where it is known already.
 pub(super) fn in_order(
     connection: &mut Connection,
     query: &Query,
     count: u32,
-    position: Option<(&[Option<String>], i64)>,
+    cursor: Option<&Cursor>,
+    kept: Option<(&Sets, &Seen<'_>)>,
+    mut whole: Option<Keys>,
     options: &ExtractOptions,
 ) -> Result<Option<Query>, StoreError> {
-    if query.type_number == 0 || !query.conditions.iter().all(is_decidable) {
+    if query.type_number == 0 || (query.sort.is_empty() && query.conditions.is_empty()) {
         return Ok(None);
     }
-    let decided: Vec<&Condition> = query.conditions.iter().collect();
-    let reader = Reader::new(query, &decided, options);
-    let enough = count as usize + 1;
-    let among = match query.sort.as_slice() {
-        [] if !query.conditions.is_empty() && is_broad(connection, query)? => {
-            by_key(connection, query, &reader, enough, position.map_or(i64::MIN, |(_, key)| key))?
-        }
-        [SortKey { by: SortBy::Parameter { parameter, kind: ParameterKind::Date }, descending }, ..] => {
-            let start = match position {
+    let seen = kept.map(|(_, seen)| seen);
+    if let Some((sets, seen)) = kept
+        && whole.is_none()
+        && !query.conditions.is_empty()
+        && are_sets(query)
+        && sets.have(query)
+    {
+        whole = seen.of_query(connection, query)?;
+    }
+    let mut found = None;
+    if whole.is_none()
+        && let Some(reader) = Reader::of_query(connection, query, seen, options)?
+    {
+        found = match query.sort.as_slice() {
+            [] if cursor.is_some_and(|cursor| cursor.b) || !is_broad(connection, query)? => None,
+            [] => {
+                let after = cursor.map_or(i64::MIN, |cursor| cursor.k);
+                by_key(connection, query, &reader, count as usize + 1, after)?
+            }
+            _ => match Walk::new(query, &reader, seen, count, cursor) {
+                Some(walk) => walk.page(connection, None)?,
                 None => None,
-                Some((values, _)) => match values.first().cloned().flatten().map(|text| text.parse()) {
-                    Some(Ok(value)) => Some(value),
-                    // Beyond what has a date, or no position of ours.
-                    _ => return Ok(None),
-                },
-            };
-            by_date(connection, &reader, (*parameter, *descending), enough, start)?
+            },
+        };
+        if found.is_none()
+            && let Some(seen) = seen
+            && !query.conditions.is_empty()
+            && are_sets(query)
+            && (query.conditions.len() > 1 || is_broad(connection, query)?)
+        {
+            whole = seen.of_query(connection, query)?;
         }
-        _ => None,
-    };
-    Ok(among.map(|among| Query { conditions: Vec::new(), among: Some(among), ..query.clone() }))
+    }
+    if let Some(whole) = whole {
+        found = among_set(connection, query, count, cursor, seen, &whole, options)?;
+    }
+    Ok(found.map(|among| Query { conditions: Vec::new(), among: Some(among), ..query.clone() }))
+}
+
+/// The page of a set in order.
+fn among_set(
+    connection: &mut Connection,
+    query: &Query,
+    count: u32,
+    cursor: Option<&Cursor>,
+    seen: Option<&Seen<'_>>,
+    whole: &Keys,
+    options: &ExtractOptions,
+) -> Result<Option<Vec<Among>>, StoreError> {
+    if query.sort.is_empty() {
+        let is_backward = cursor.is_some_and(|cursor| cursor.b);
+        let places = some_of(whole, cursor.map(|cursor| cursor.k), is_backward, count as usize + 1);
+        let keys = places.into_iter().map(|place| key_at(place, query.type_number));
+        return Ok(Some(keys.map(|key| Among { key, values: Vec::new() }).collect()));
+    }
+    let reader = Reader::new(query.type_number, &[], &query.sort, options);
+    match Walk::new(query, &reader, seen, count, cursor) {
+        Some(walk) => walk.page(connection, Some(whole)),
+        None => Ok(None),
+    }
 }
 
 /// Whether no condition is met by fewer than would be looked at.
-fn is_broad(connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
-    for set in query.conditions.iter().filter_map(|condition| candidates(query, condition)) {
+pub(super) fn is_broad(connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
+    let sets = query.conditions.iter().filter_map(|condition| match condition {
+        Condition::Chain { .. } => key_set(condition),
+        _ => candidates(query, condition),
+    });
+    for set in sets {
         let mut statement = Statement::new("SELECT key FROM (");
         statement.append(set).sql(") s LIMIT 1 OFFSET ").bind(MOST_LOOKED_AT as i64);
         if connection.load::<KeyRecord>(&statement)?.is_empty() {
@@ -259,122 +369,117 @@ fn by_key(
         let step: Vec<Body> = connection.load(&statement)?;
         looked_at += step.len();
         let is_last = step.len() < STEP;
-        for body in step {
-            after = body.key;
-            among.extend(reader.look(&body).map(|(found, _)| found));
-            if among.len() >= enough {
-                return Ok(Some(among));
-            }
-        }
-        if is_last {
+        after = step.last().map_or(after, |body| body.key);
+        among.extend(reader.look_at(connection, step)?);
+        if is_last || among.len() >= enough {
             return Ok(Some(among));
         }
     }
     Ok(None)
 }
 
-fn by_date(
-    connection: &mut Connection,
-    reader: &Reader<'_>,
-    (parameter, descending): (i32, bool),
-    enough: usize,
-    start: Option<i64>,
-) -> Result<Option<Vec<Among>>, StoreError> {
-    let (beyond, direction) = if descending { ("<", " DESC") } else { (">", "") };
-    let end = if descending { i64::MAX } else { i64::MIN };
-    // Just before the first row of the value where the page starts.
-    let mut at = match start {
-        Some(low) => (low, end, end),
-        None => (end, end, end),
-    };
-    let order = |of: &str| format!("{of}low{direction}, {of}high{direction}, {of}key{direction}");
-    let mut among: Vec<Among> = Vec::new();
-    let mut seen = HashSet::new();
-    let mut looked_at = 0;
-    // Those at the starting value may be of the page before: they are offered, but fill nothing.
-    let mut beyond_start = 0;
-    let mut last = None;
-    while looked_at < MOST_LOOKED_AT {
-        let mut statement = Statement::new("SELECT d.low, d.high, ");
-        statement.sql(COLUMNS).sql(" FROM (SELECT low, high, key FROM date WHERE parameter = ");
-        statement.bind(i64::from(parameter));
-        statement.sql(&format!(" AND (low, high, key) {beyond} ("));
-        statement.bind(at.0).sql(", ").bind(at.1).sql(", ").bind(at.2);
-        statement.sql(&format!(") ORDER BY {} LIMIT ", order(""))).bind(STEP as i64);
-        statement.sql(&format!(") d JOIN resource r ON r.key = d.key ORDER BY {}", order("d.")));
-        let step: Vec<Dated> = connection.load(&statement)?;
-        looked_at += step.len();
-        let is_last = step.len() < STEP;
-        for row in step {
-            at = (row.low, row.high, row.body.key);
-            if beyond_start >= enough && last != Some(row.low) {
-                return Ok(Some(among));
-            }
-            if !seen.insert(row.body.key) {
-                continue;
-            }
-            let Some((found, rows)) = reader.look(&row.body) else { continue };
-            // Of several dates the one it is sorted by counts.
-            let dates = rows.dates.iter().filter(|date| date.parameter == parameter).map(|date| date.low);
-            if (if descending { dates.max() } else { dates.min() }) != Some(row.low) {
-                seen.remove(&row.body.key);
-                continue;
-            }
-            beyond_start += usize::from(start != Some(row.low));
-            last = Some(row.low);
-            among.push(found);
-        }
-        if is_last {
-            // What has no date comes after: another plan knows it.
-            return Ok((beyond_start >= enough).then_some(among));
-        }
-    }
-    Ok(None)
+/// A condition on what refers to a resource, as the set of all that may.
+struct Referred {
+    parameter: i32,
+    by: Arc<Keys>,
 }
 
 /// Decides conditions on resources and takes their sort values.
-struct Reader<'r> {
+pub(super) struct Reader<'r> {
     type_number: u8,
-    decided: &'r [&'r Condition],
+    decided: Vec<&'r Condition>,
+    referred: Vec<Referred>,
     sort: &'r [SortKey],
     parameters: Vec<i32>,
     options: &'r ExtractOptions,
 }
 
 impl<'r> Reader<'r> {
-    fn new(query: &'r Query, decided: &'r [&'r Condition], options: &'r ExtractOptions) -> Self {
-        let sorted = query.sort.iter().filter_map(|key| match key.by {
+    pub(super) fn new(
+        type_number: u8,
+        decided: &[&'r Condition],
+        sort: &'r [SortKey],
+        options: &'r ExtractOptions,
+    ) -> Self {
+        let sorted = sort.iter().filter_map(|key| match key.by {
             SortBy::Parameter { parameter, .. } => Some(parameter),
             _ => None,
         });
         let parameters = decided.iter().filter_map(|condition| parameter(condition)).chain(sorted).collect();
-        Self { type_number: query.type_number, decided, sort: &query.sort, parameters, options }
+        Self { type_number, decided: decided.to_vec(), referred: Vec::new(), sort, parameters, options }
     }
 
-    /// The resource with its sort values, if it meets all conditions, and the rows it was seen by.
-    fn look(&self, body: &Body) -> Option<(Among, IndexRows)> {
-        let resource = json::parse(&body.version.body).ok()?;
-        let rows = extract_some(self.type_number, &resource, self.options, |parameter| {
-            // Second forms and identifiers come with the parameter itself.
-            let is_meant = |number: i32| number == parameter.number || Some(number) == parameter.identifier;
-            self.parameters.iter().any(|number| is_meant(number.abs()))
-        });
+    /// For all conditions of a query, when they can be decided.
+    fn of_query(
+        connection: &mut Connection,
+        query: &'r Query,
+        seen: Option<&Seen<'_>>,
+        options: &'r ExtractOptions,
+    ) -> Result<Option<Self>, StoreError> {
+        let (decided, left): (Vec<&Condition>, Vec<&Condition>) =
+            query.conditions.iter().partition(|condition| is_decidable(condition));
+        let mut reader = Self::new(query.type_number, &decided, &query.sort, options);
+        for condition in left {
+            let (Condition::Has { parameter, condition }, Some(seen)) = (condition, seen) else { return Ok(None) };
+            let Some(by) = seen.of(connection, type_of(*parameter), condition)? else { return Ok(None) };
+            reader.referred.push(Referred { parameter: *parameter, by });
+        }
+        Ok(Some(reader))
+    }
+
+    /// Those of them that meet all conditions, with their sort values, in the same order.
+    pub(super) fn look_at(&self, connection: &mut Connection, bodies: Vec<Body>) -> Result<Vec<Among>, StoreError> {
+        let mut found: Vec<Among> = bodies.iter().filter_map(|body| self.look(body)).collect();
+        for referred in &self.referred {
+            let mut holds = HashSet::new();
+            for chunk in found.chunks(PADDED[1]) {
+                let mut statement = Statement::new("SELECT target, key FROM reference r WHERE r.parameter = ");
+                statement.bind(i64::from(referred.parameter));
+                among(&mut statement, "r.target", chunk.iter().map(|found| found.key));
+                let rows = connection.load::<ReferenceRecord>(&statement)?.into_iter();
+                let rows = rows.filter(|row| place_of(row.key).is_some_and(|place| referred.by.contains(place)));
+                holds.extend(rows.map(|row| row.target));
+            }
+            found.retain(|found| holds.contains(&found.key));
+        }
+        Ok(found)
+    }
+
+    /// The resource with its sort values, if it meets all conditions on itself.
+    pub(super) fn look(&self, body: &Body) -> Option<Among> {
+        let rows = match self.parameters.as_slice() {
+            [] => IndexRows::default(),
+            parameters => {
+                let resource = json::parse(&body.version.body).ok()?;
+                extract_some(self.type_number, &resource, self.options, |parameter| {
+                    // Second forms and identifiers come with the parameter itself.
+                    let is_meant = |number: i32| number == parameter.number || Some(number) == parameter.identifier;
+                    parameters.iter().any(|number| is_meant(number.abs()))
+                })
+            }
+        };
         let candidate = Candidate { id: &body.id, updated: body.version.updated, rows: &rows };
         if !self.decided.iter().all(|condition| holds(condition, &candidate)) {
             return None;
         }
-        let values = self.sort.iter().map(|key| sorted(key, &rows)).collect();
-        Some((Among { key: body.key, values }, rows))
+        let values = self.sort.iter().map(|key| sorted(key, &candidate)).collect();
+        Some(Among { key: body.key, values })
     }
 }
 
 /// What `sort` orders a resource by. The outer `None`: not known from the body.
-fn sorted(key: &SortKey, rows: &IndexRows) -> Option<Sorted> {
-    let SortBy::Parameter { parameter, kind } = key.by else { return Some(Sorted::None) };
-    let descending = key.descending;
+fn sorted(key: &SortKey, candidate: &Candidate<'_>) -> Option<Sorted> {
+    let (descending, rows) = (key.descending, candidate.rows);
     fn pick<T: Ord>(values: impl Iterator<Item = T>, descending: bool) -> Option<T> {
         if descending { values.max() } else { values.min() }
     }
+    // As it is stored (`Value`).
+    let text = |text: String| Sorted::Text(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text });
+    let (parameter, kind) = match key.by {
+        SortBy::Id => return Some(Sorted::Text(candidate.id.to_owned())),
+        SortBy::LastUpdated => return Some(Sorted::Integer(candidate.updated)),
+        SortBy::Parameter { parameter, kind } => (parameter, kind),
+    };
     let found = match kind {
         ParameterKind::Date => {
             let own = rows.dates.iter().filter(|row| row.parameter == parameter).map(|row| row.low);
@@ -382,12 +487,23 @@ fn sorted(key: &SortKey, rows: &IndexRows) -> Option<Sorted> {
         }
         ParameterKind::String => {
             let own = rows.strings.iter().filter(|row| row.parameter == parameter);
-            let own = own.map(|row| split_string(&row.folded).0.to_owned());
-            pick(own, descending).map(Sorted::Text)
+            pick(own.map(|row| split_string(&row.folded).0), descending).map(|found| text(found.to_owned()))
         }
         ParameterKind::Token => {
             let own = rows.tokens.iter().filter(|row| row.parameter == parameter).map(|row| fit(&row.code));
-            pick(own, descending).map(Sorted::Text)
+            pick(own, descending).map(text)
+        }
+        ParameterKind::Uri => {
+            let own = rows.uris.iter().filter(|row| row.parameter == parameter).map(|row| fit(&row.uri));
+            pick(own, descending).map(text)
+        }
+        ParameterKind::Number => {
+            let own = rows.numbers.iter().filter(|row| row.parameter == parameter);
+            pick(own.map(|row| if descending { &row.high } else { &row.low }), descending).cloned().map(Sorted::Bytes)
+        }
+        ParameterKind::Quantity => {
+            let own = rows.quantities.iter().filter(|row| row.parameter == parameter);
+            pick(own.map(|row| if descending { &row.high } else { &row.low }), descending).cloned().map(Sorted::Bytes)
         }
         _ => return None,
     };

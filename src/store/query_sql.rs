@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 mod filter;
 mod link;
+mod spans;
 
 use super::connection::{Statement, Value};
 use super::index::{fit, split_string};
@@ -136,10 +137,7 @@ fn keys(parameters: &[i32], test: &Test) -> Statement {
             statement = from("string");
             any(&mut statement, tests, string);
         }
-        Test::Date(tests) => {
-            statement = from("date");
-            any(&mut statement, tests, |statement, test| date(statement, test, "low", "high"));
-        }
+        Test::Date(tests) => return spans::keys(parameters, &[tests]),
         Test::Number(tests) => {
             statement = from("number");
             any(&mut statement, tests, |statement, test| range(statement, test, "low", "high"));
@@ -265,6 +263,11 @@ fn references(parameters: &[i32], tests: &[ReferenceTest]) -> Statement {
         statement.sql(")");
     }
     statement
+}
+
+/// The keys that have any value for a parameter.
+pub(super) fn present(parameter: i32, kind: ParameterKind) -> Statement {
+    having(&[parameter], kind)
 }
 
 /// The keys that have any value for one of these parameters.

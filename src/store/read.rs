@@ -21,6 +21,7 @@ use super::parameters::{self, InUse};
 use super::record::VersionRecord;
 use super::reindex;
 use super::search::{self, Found, SearchPage};
+use super::sets::Sets;
 use super::write::WriteTransaction;
 use super::writer::{Job, Writer};
 use super::{STATE_REFERENCED, StoreError, StoreOptions, Version};
@@ -53,6 +54,7 @@ pub struct Store {
     readers: Pool<Connections>,
     writer: Writer,
     cache: Arc<VersionCache>,
+    sets: Arc<Sets>,
     clock: Arc<DefinitionClock>,
     pub(super) registry: Arc<InUse>,
     blobs: Blobs,
@@ -99,7 +101,17 @@ impl Store {
             .connection_timeout(std::time::Duration::from_secs(10))
             .build(Connections(options.database.clone()))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers, writer, cache, clock, registry, blobs, options: Arc::new(options), _owner: owner })
+        Ok(Self {
+            readers,
+            writer,
+            cache,
+            sets: Arc::default(),
+            clock,
+            registry,
+            blobs,
+            options: Arc::new(options),
+            _owner: owner,
+        })
     }
 
     /// Brings the schema up to date without serving; answers the names of the migrations that ran.
@@ -212,7 +224,7 @@ impl Store {
     /// # Errors
     /// What the database says, or that the position is not one of ours.
     pub fn search(&self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
-        search::page(&mut *self.reader()?, query, count, with_total, &self.extract_options())
+        search::page(&mut *self.reader()?, query, count, with_total, &self.extract_options(), &self.sets)
     }
 
     /// Gathers resources with what they refer to. Blocks.
@@ -220,7 +232,7 @@ impl Store {
     /// # Errors
     /// What the database says, or that the position is not one of ours.
     pub fn gather(&self, gathering: &Gathering<'_>) -> Result<SearchPage, StoreError> {
-        gather::gather(&mut *self.reader()?, gathering, &self.extract_options())
+        gather::gather(&mut *self.reader()?, gathering, &self.extract_options(), &self.sets)
     }
 
     /// Live resources of a type by their ids, in no order. Blocks.

@@ -13,6 +13,7 @@ use super::narrow;
 use super::parameters::{Unfinished, unfinished};
 use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
+use super::sets::{Keys, Seen, Sets, are_sets};
 use super::sort::rows;
 use super::{StoreError, Version, type_of_key};
 use crate::format::json;
@@ -127,17 +128,19 @@ pub(super) fn page(
     count: u32,
     with_total: bool,
     options: &ExtractOptions,
+    sets: &Sets,
 ) -> Result<SearchPage, StoreError> {
-    connection.snapshot(|connection| page_within(connection, query, count, with_total, options))
+    connection.snapshot(|connection| page_within(connection, query, count, with_total, options, Some(sets)))
 }
 
-/// One page inside a transaction that is open already.
+/// One page inside a transaction that is open already, with sets if nothing was written in there.
 pub(super) fn page_within(
     connection: &mut Connection,
     query: &Query,
     count: u32,
     with_total: bool,
     options: &ExtractOptions,
+    sets: Option<&Sets>,
 ) -> Result<SearchPage, StoreError> {
     // A position is one of the same type and order.
     let about = format!("{} {:?}", query.type_number, query.sort);
@@ -148,12 +151,25 @@ pub(super) fn page_within(
     let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
+    let resolved = narrow::referred_by_few(connection, query, options)?;
+    let query = resolved.as_ref().unwrap_or(query);
     let narrowed = narrow::by_candidates(connection, query, options)?;
     let query = narrowed.as_ref().unwrap_or(query);
+    // Rows that come while a parameter is built follow from no change.
+    let sets = sets.filter(|_| page.unfinished.is_empty());
+    let seen = sets.map(|sets| sets.seen(connection, options)).transpose()?;
+    let kept = sets.zip(seen.as_ref());
+    let mut whole = None;
     if with_total {
         page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
             Some(total) => Some(total),
-            None => Some(total(connection, query)?),
+            None => {
+                whole = whole_set(connection, query, kept)?;
+                match &whole {
+                    Some(keys) => i64::try_from(keys.len()).ok(),
+                    None => Some(total(connection, query)?),
+                }
+            }
         };
     }
     if count == 0 {
@@ -161,13 +177,14 @@ pub(super) fn page_within(
     }
     let is_backward = cursor.as_ref().is_some_and(|cursor| cursor.b);
     let ordered = match query.among {
-        None if !is_backward => {
-            let position = cursor.as_ref().map(|cursor| (cursor.s.as_slice(), cursor.k));
-            narrow::in_order(connection, query, count, position, options)?
-        }
-        _ => None,
+        None => narrow::in_order(connection, query, count, cursor.as_ref(), kept, whole, options)?,
+        Some(_) => None,
     };
-    let mut rows = rows(connection, ordered.as_ref().unwrap_or(query), count, cursor.as_ref())?;
+    let query = ordered.as_ref().unwrap_or(query);
+    let mut rows = match &query.among {
+        Some(none) if none.is_empty() => Vec::new(),
+        _ => rows(connection, query, count, cursor.as_ref())?,
+    };
     let goes_on = rows.len() > count as usize;
     rows.truncate(count as usize);
     if is_backward {
@@ -187,6 +204,19 @@ pub(super) fn page_within(
     page.matches = rows.into_iter().map(|row| row.record.found()).collect();
     include(connection, query, &mut page, options)?;
     Ok(page)
+}
+
+/// All matches, where they can be had as a set and are too many to be counted otherwise.
+fn whole_set(
+    connection: &mut Connection,
+    query: &Query,
+    kept: Option<(&Sets, &Seen<'_>)>,
+) -> Result<Option<Keys>, StoreError> {
+    let Some((sets, seen)) = kept.filter(|_| are_sets(query)) else { return Ok(None) };
+    if query.conditions.len() < 2 && !sets.have(query) && !narrow::is_broad(connection, query)? {
+        return Ok(None);
+    }
+    seen.of_query(connection, query)
 }
 
 /// ` FROM … WHERE …` of a query. The most selective indexed condition leads: how many rows each has
@@ -214,7 +244,7 @@ pub(super) fn from_where(
         }
     }
     if let Some(among) = &query.among {
-        narrow::among(statement, among.iter().map(|found| found.key));
+        narrow::among(statement, "r.key", among.iter().map(|found| found.key));
     }
     for (place, condition) in query.conditions.iter().enumerate() {
         if leader.as_ref().is_none_or(|(leading, _)| *leading != place) {

@@ -205,6 +205,7 @@ fn known_values(sort: &[Column], query: &Query, postgres: bool) -> Option<Statem
                 Sorted::None => statement.sql(column.none(postgres)),
                 Sorted::Integer(number) => statement.bind(*number),
                 Sorted::Text(text) => statement.bind(text.as_str()),
+                Sorted::Bytes(bytes) => statement.bind(bytes.clone()),
             };
         }
         statement.sql(")");

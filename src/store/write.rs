@@ -298,7 +298,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says, or that the position is not one of ours.
     pub fn search_page(&mut self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
         self.flush()?;
-        search::page_within(self.connection, query, count, with_total, &self.extract_options)
+        search::page_within(self.connection, query, count, with_total, &self.extract_options, None)
     }
 
     /// A page of a history, with the same caution as [`Self::search`].

@@ -73,12 +73,8 @@ pub(super) fn keys(parameters: &[i32], test: &RowTest) -> Statement {
             statement.sql(" AND low <= ").bind(*low).sql(" AND high >= ").bind(*high);
         }
         RowTest::Dates(lists) => {
-            statement = from_table("date", parameters);
-            for tests in lists {
-                statement.sql(" AND (");
-                super::any(&mut statement, tests, |statement, test| super::date(statement, test, "low", "high"));
-                statement.sql(")");
-            }
+            let lists: Vec<&[_]> = lists.iter().map(Vec::as_slice).collect();
+            statement = super::spans::keys(parameters, &lists);
         }
         RowTest::UriStarts(start) => {
             statement = from_table("uri", parameters);
