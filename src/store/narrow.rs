@@ -219,7 +219,11 @@ fn targets_of_few(
     Ok(Some(Condition::Id(ids.into_iter().collect())))
 }
 
-fn of_ids(type_number: u8, ids: &[String]) -> Statement {
+/// The keys of resources with these ids.
+pub(super) fn of_ids(type_number: u8, ids: &[String]) -> Statement {
+    if ids.is_empty() {
+        return Statement::new("SELECT key FROM resource WHERE 1 = 0");
+    }
     let mut statement = Statement::new("SELECT key FROM resource WHERE state = 1 AND type = ");
     statement.bind(i64::from(type_number)).sql(" AND id IN ");
     statement.bind_list(ids.iter().map(String::as_str));

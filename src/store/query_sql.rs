@@ -44,6 +44,9 @@ pub(super) fn restrict(statement: &mut Statement, condition: &Condition) {
 /// Whether the resource row `r` meets a condition.
 fn predicate(statement: &mut Statement, condition: &Condition) {
     match condition {
+        Condition::Id(ids) if ids.is_empty() => {
+            statement.sql("1 = 0");
+        }
         Condition::Id(ids) => {
             statement.sql("r.id IN ").bind_list(ids.iter().map(String::as_str));
         }

@@ -23,7 +23,7 @@ use roaring::RoaringBitmap;
 use super::StoreError;
 use super::connection::{Connection, Statement};
 use super::holds::is_decidable;
-use super::narrow::{Reader, live_bodies};
+use super::narrow::{Reader, live_bodies, of_ids};
 use super::query_sql::{key_set, present};
 use crate::search::extract::ExtractOptions;
 use crate::search::query::{Condition, Query, ReferenceTest, Test};
@@ -364,8 +364,7 @@ fn read(
             set.sql("SELECT key FROM (").append(keys).sql(") h WHERE (key & 255) = ").bind(i64::from(type_number));
         }
         Some(Condition::Id(ids)) => {
-            set.sql("SELECT key FROM resource WHERE state = 1 AND type = ").bind(i64::from(type_number));
-            set.sql(" AND id IN ").bind_list(ids.iter().map(String::as_str));
+            set.append(of_ids(type_number, ids));
         }
         Some(condition) => {
             let Some(keys) = key_set(condition) else { return Ok(None) };
