@@ -1,15 +1,18 @@
 //! `$graphql` (FHIR R4 graphql.html): a query on the whole server or on one resource.
 //!
 //! `request` reads what came, `check` compares it with the element tables before anything is read, `run`
-//! answers it, `search` asks for lists and connections, `output` collects values under their names.
+//! answers it, `search` asks for lists and connections, `output` collects values under their names, `schema` and
+//! `introspect` tell what there is.
 //!
 //! Bounds: 64 KiB of query, 50 levels (the parser's), [`MOST_VALUES`] values, [`MOST_READS`] resources,
-//! [`MOST_SEARCHES`] searches, the time of one search. Not here: mutations, introspection.
+//! [`MOST_SEARCHES`] searches, the time of one search. Not here: mutations.
 
 mod check;
+mod introspect;
 mod output;
 mod request;
 mod run;
+mod schema;
 mod search;
 
 use graphql_parser::query as ast;

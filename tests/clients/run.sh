@@ -14,14 +14,14 @@ python3 -m venv "$dir/venv"
 "$dir/venv/bin/pip" install --quiet --disable-pip-version-check 'fhirclient==4.4.*' 'fhirpy==2.3.*'
 cp "$here"/*.mjs "$dir/"
 (cd "$dir" && npm install --silent --no-audit --no-fund --no-save \
-    fhir-kit-client@2 fhirclient@2.6 @medplum/core@4.5 >/dev/null)
+    fhir-kit-client@2 fhirclient@2.6 @medplum/core@4.5 graphql@16 >/dev/null)
 
 status=0
 for database in $databases; do
     start "$database"
     echo "== $database"
     "$dir/venv/bin/python" "$here/python_clients.py" "$url/fhir" || status=1
-    for client in node_client smart_client medplum_client; do
+    for client in node_client smart_client medplum_client graphql_client; do
         (cd "$dir" && node "$client.mjs" "$url/fhir") || status=1
     done
     stop || status=1

@@ -27,19 +27,23 @@ TOML
 seconds=${RENRAKU_SCHEMATHESIS_SECONDS:-25}
 status=0
 
-# ask NAME REGEX PHASES: one group; what it did is added up.
+# ask NAME REGEX PHASES: one group; what it did is added up. On a slow machine it is given more time.
 ask() {
-    (cd "$dir" && PYTHONUNBUFFERED=1 timeout 900 "$dir/venv/bin/st" --config-file schemathesis.toml run \
-        "$url/openapi.json" --include-path-regex "$2" --checks not_a_server_error --mode all --phases "$3" \
-        --seed 20260401 --max-examples 3 --max-time "$seconds" --request-timeout 30 --continue-on-failure --no-shrink \
-        --generation-database none --suppress-health-check all --warnings off --no-color) >"$dir/report" 2>&1 || {
-        cat "$dir/report"
-        status=1
-    }
-    local chosen asked cases
-    chosen=$(sed -n 's|^ *Selected: \([0-9]*\)/.*|\1|p' "$dir/report")
-    asked=$(sed -n 's|^ *Tested: \([0-9]*\).*|\1|p' "$dir/report")
-    cases=$(sed -n 's|^ *\([0-9]*\) generated.*|\1|p' "$dir/report")
+    local chosen asked cases factor
+    for factor in 1 3 9; do
+        (cd "$dir" && PYTHONUNBUFFERED=1 timeout 1800 "$dir/venv/bin/st" --config-file schemathesis.toml run \
+            "$url/openapi.json" --include-path-regex "$2" --checks not_a_server_error --mode all --phases "$3" \
+            --seed 20260401 --max-examples 3 --max-time "$((seconds * factor))" --request-timeout 30 \
+            --continue-on-failure --no-shrink --generation-database none --suppress-health-check all \
+            --warnings off --no-color) >"$dir/report" 2>&1 || {
+            cat "$dir/report"
+            status=1
+        }
+        chosen=$(sed -n 's|^ *Selected: \([0-9]*\)/.*|\1|p' "$dir/report")
+        asked=$(sed -n 's|^ *Tested: \([0-9]*\).*|\1|p' "$dir/report")
+        cases=$(sed -n 's|^ *\([0-9]*\) generated.*|\1|p' "$dir/report")
+        [ "${asked:-0}" != "${chosen:-none}" ] || break
+    done
     echo "$1: ${asked:-0} of ${chosen:-0} operations, ${cases:-0} requests"
     [ "${asked:-0}" = "${chosen:-none}" ] || status=1
     all_chosen=$((all_chosen + ${chosen:-0}))
@@ -51,14 +55,14 @@ for database in $databases; do
     start "$database"
     echo "== $database"
     all_chosen=0 all_asked=0 all_cases=0
-    for group in ${RENRAKU_SCHEMATHESIS_GROUPS:-others A B C D E F G H I L M N O P Q R S T U V}; do
+    for group in ${RENRAKU_SCHEMATHESIS_GROUPS:-others A B C D E F G H I L M N O P Q R S T V}; do
         if [ "$group" = others ]; then
             ask others '^/(?!fhir/[A-Z])' examples,coverage,fuzzing
         else
             ask "$group…" "^/fhir/$group[^/]*(/.*)?\$" examples,fuzzing
         fi
     done
-    seconds=$((seconds * 3)) ask 'Patient and Observation, limits' '^/fhir/(Patient|Observation)(/.*)?$' coverage
+    ask 'Patient and Observation, limits' '^/fhir/(Patient|Observation)(/.*)?$' coverage
     echo "$database: $all_asked of $all_chosen operations, $all_cases requests"
     stop || status=1
 done

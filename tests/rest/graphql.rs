@@ -323,6 +323,66 @@ fn variables_and_the_ways_to_ask() {
     });
 }
 
+/// The query that tools ask for a schema with.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema { queryType { name } mutationType { name } \
+    subscriptionType { name } types { ...FullType } directives { name description locations args { ...InputValue } } } } \
+    fragment FullType on __Type { kind name description fields(includeDeprecated: true) { name description \
+    args { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason } inputFields { ...InputValue } \
+    interfaces { ...TypeRef } enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } \
+    possibleTypes { ...TypeRef } } fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue } \
+    fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
+
+/// graphql.html: the schema can be asked for; it tells what a query may say.
+#[test]
+fn the_schema_can_be_asked_for() {
+    on_each_alone(|server| {
+        let whole = data(server, "$graphql", INTROSPECTION);
+        let schema = &whole["__schema"];
+        assert_eq!((&schema["queryType"]["name"], &schema["mutationType"]), (&json!("Query"), &Value::Null));
+        let types = schema["types"].as_array().unwrap();
+        let of = |name: &str| types.iter().find(|found| found["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        let field = |of: &Value, name: &str| {
+            let fields = of["fields"].as_array().unwrap();
+            fields.iter().find(|field| field["name"] == name).unwrap_or_else(|| panic!("no {name}")).clone()
+        };
+        assert_eq!(
+            types
+                .iter()
+                .filter(|found| found["kind"] == "OBJECT" && found["interfaces"][0]["name"] == "Resource")
+                .count(),
+            146
+        );
+        assert_eq!(of("Resource")["possibleTypes"].as_array().unwrap().len(), 146);
+        let name = field(of("Patient"), "name");
+        assert_eq!(
+            name["type"],
+            json!({ "kind": "LIST", "name": null, "ofType": { "kind": "OBJECT", "name": "HumanName", "ofType": null } })
+        );
+        let arguments: Vec<&str> =
+            name["args"].as_array().unwrap().iter().map(|argument| argument["name"].as_str().unwrap()).collect();
+        assert!(["use", "fhirpath", "_count"].iter().all(|wanted| arguments.contains(wanted)), "{arguments:?}");
+        assert_eq!(field(of("Patient"), "contact")["type"]["ofType"]["name"], "PatientContact");
+        assert_eq!(field(of("Query"), "PatientList")["type"]["ofType"]["name"], "Patient");
+        assert_eq!(of("date")["kind"], "SCALAR");
+        // Of one type, also on a resource.
+        stored(server, &patient(json!({ "id": "p", "contact": [{ "name": { "text": "娘" } }] })));
+        let one = data(
+            server,
+            "Patient/p/$graphql",
+            "{ __schema { queryType { name } } __type(name: \"Coding\") { fields { name } } __typename contact { __typename ... on PatientContact { name { text } } } }",
+        );
+        assert_eq!(one["__schema"]["queryType"]["name"], "Patient");
+        assert_eq!(field(&one["__type"], "system")["name"], "system");
+        assert_eq!(
+            (&one["__typename"], &one["contact"][0]),
+            (&json!("Patient"), &json!({ "__typename": "PatientContact", "name": { "text": "娘" } }))
+        );
+        assert_eq!(data(server, "$graphql", "{ __type(name: \"Nonsense\") { name } }")["__type"], Value::Null);
+        let page = data(server, "$graphql", "{ PatientConnection { edges { __typename resource { id } } } }");
+        assert_eq!(page["PatientConnection"]["edges"][0]["__typename"], "PatientEdge");
+    });
+}
+
 /// "SHALL return an error when fields that are not valid or not supported are used", whatever the data.
 #[test]
 fn wrong_queries_are_refused() {
@@ -343,7 +403,10 @@ fn wrong_queries_are_refused() {
             ("{ id", "not a GraphQL query"),
             ("", "not a GraphQL query"),
             ("mutation { PatientDelete(id: \"p\") { id } }", "only queries"),
-            ("{ __schema { types { name } } }", "introspection"),
+            ("{ __schema { nonsense } }", "__Schema has no field"),
+            ("{ __schema { types { kind { x } } } }", "scalar"),
+            ("{ name { __schema { types { name } } } }", "where a query begins"),
+            ("{ __type { name } }", "argument name"),
             ("query($a: ID) { name(use: $b) { text } }", "not declared"),
             ("{ name(fhirpath: \"(\") { text } }", "FHIRPath"),
         ] {

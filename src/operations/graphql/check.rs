@@ -3,6 +3,7 @@
 
 use graphql_parser::query as ast;
 
+use super::schema::{self, META, Named, meta_of};
 use super::{Field, Fragments, Rejection, Set, invalid};
 use crate::r4::definitions::{Kind, TypeId, definitions};
 
@@ -19,6 +20,8 @@ pub(super) enum Scope {
     Connection(TypeId),
     /// `edges` of it.
     Edges(TypeId),
+    /// Something of the schema itself: a place in [`META`].
+    Meta(usize),
 }
 
 /// What a field is.
@@ -26,6 +29,10 @@ pub(super) enum Scope {
 pub(super) enum Meaning {
     /// `__typename`
     Typename,
+    /// `__schema`
+    Schema,
+    /// `__type(name: …)`
+    OneType,
     /// `resourceType`
     ResourceType,
     /// An element, or (`_birthDate`) what is beside a primitive one.
@@ -52,8 +59,19 @@ pub(super) fn meaning(scope: Scope, name: &str) -> Option<(Meaning, Option<Scope
     if name == "__typename" {
         return Some((Meaning::Typename, None));
     }
+    // Only where a query begins; the check sees to it.
+    match (scope, name) {
+        (Scope::Meta(place), _) => {
+            let (_, kind) = META.get(place)?.1.iter().find(|(own, _)| *own == name)?;
+            return Some((Meaning::Link, meta_of(kind).map(Scope::Meta)));
+        }
+        (_, "__schema") => return Some((Meaning::Schema, meta_of("__Schema").map(Scope::Meta))),
+        (_, "__type") => return Some((Meaning::OneType, meta_of("__Type").map(Scope::Meta))),
+        _ => {}
+    }
     let listed = |suffix: &str| name.strip_suffix(suffix).and_then(|name| all.resource(name));
     match scope {
+        Scope::Meta(_) => return None,
         Scope::System => {
             if let Some(id) = all.resource(name) {
                 return Some((Meaning::Read(id), Some(Scope::Type(id))));
@@ -120,21 +138,30 @@ pub(super) fn scope_of(id: TypeId) -> Scope {
     if is_resource(id) && definitions().get(id).is_abstract { Scope::AnyResource } else { Scope::Type(id) }
 }
 
-/// The type a fragment is on.
-pub(super) fn fragment_type<'q>(
-    condition: &ast::TypeCondition<'q, &'q str>,
-    position: graphql_parser::Pos,
-) -> Result<TypeId, Rejection> {
-    let ast::TypeCondition::On(name) = condition;
-    definitions().type_id(name).ok_or_else(|| invalid(position, format!("{name:.64?} is not a type of FHIR R4")))
+/// Whether a fragment on a type of this name is about values of a type (none: the whole server).
+pub(super) fn applies(own: Option<TypeId>, name: &str) -> bool {
+    let Some(own) = own else { return name == "Query" };
+    let all = definitions();
+    schema::object(name).or_else(|| all.type_id(name)).is_some_and(|wanted| all.is_a(own, wanted))
 }
 
 /// Narrowed by a fragment.
-fn narrowed(scope: Scope, id: TypeId) -> Scope {
-    match scope {
+fn narrowed<'q>(
+    scope: Scope,
+    condition: &ast::TypeCondition<'q, &'q str>,
+    position: graphql_parser::Pos,
+) -> Result<Scope, Rejection> {
+    let ast::TypeCondition::On(name) = condition;
+    let id = match schema::named(name) {
+        Some(Named::Object(id)) => Some(id),
+        Some(Named::Query | Named::Meta(_) | Named::Connection(_) | Named::Edge(_)) => return Ok(scope),
+        _ => definitions().type_id(name),
+    };
+    let id = id.ok_or_else(|| invalid(position, format!("{name:.64?} is not a type of FHIR R4")))?;
+    Ok(match scope {
         Scope::AnyResource => scope_of(id),
         other => other,
-    }
+    })
 }
 
 /// Visits of one check: fragments may be spread many times.
@@ -143,11 +170,13 @@ const MOST_VISITS: usize = 20_000;
 pub(super) struct Check<'q> {
     pub(super) fragments: &'q Fragments<'q>,
     visits: usize,
+    /// Fields around.
+    depth: usize,
 }
 
 impl<'q> Check<'q> {
     pub(super) const fn new(fragments: &'q Fragments<'q>) -> Self {
-        Self { fragments, visits: 0 }
+        Self { fragments, visits: 0, depth: 0 }
     }
 
     pub(super) fn set(&mut self, scope: Scope, set: &'q Set<'q>, within: &mut Vec<&'q str>) -> Result<(), Rejection> {
@@ -164,7 +193,7 @@ impl<'q> Check<'q> {
                 ast::Selection::InlineFragment(fragment) => {
                     directives(&fragment.directives, false)?;
                     let inner = match &fragment.type_condition {
-                        Some(condition) => narrowed(scope, fragment_type(condition, fragment.position)?),
+                        Some(condition) => narrowed(scope, condition, fragment.position)?,
                         None => scope,
                     };
                     self.set(inner, &fragment.selection_set, within)?;
@@ -179,7 +208,7 @@ impl<'q> Check<'q> {
                         return Err(invalid(spread.position, format!("the fragment {name:.64?} contains itself")));
                     }
                     within.push(name);
-                    let inner = narrowed(scope, fragment_type(&fragment.type_condition, fragment.position)?);
+                    let inner = narrowed(scope, &fragment.type_condition, fragment.position)?;
                     self.set(inner, &fragment.selection_set, within)?;
                     within.pop();
                 }
@@ -191,11 +220,8 @@ impl<'q> Check<'q> {
     fn field(&mut self, scope: Scope, field: &'q Field<'q>, within: &mut Vec<&'q str>) -> Result<(), Rejection> {
         let name = field.name;
         directives(&field.directives, true)?;
-        if matches!(name, "__schema" | "__type") {
-            return Err(invalid(
-                field.position,
-                "introspection is not here; [base]/metadata and /schema say what there is".to_owned(),
-            ));
+        if matches!(name, "__schema" | "__type") && self.depth > 0 {
+            return Err(invalid(field.position, format!("{name} stands where a query begins")));
         }
         let Some((meaning, inner)) = meaning(scope, name) else {
             return Err(invalid(field.position, format!("{} has no field {name:.64?}", describe(scope))));
@@ -216,7 +242,12 @@ impl<'q> Check<'q> {
             Some(_) if field.selection_set.items.is_empty() => {
                 Err(invalid(field.position, format!("{name} is an object: say which of its fields, {name} {{ … }}")))
             }
-            Some(inner) => self.set(inner, &field.selection_set, within),
+            Some(inner) => {
+                self.depth += 1;
+                let checked = self.set(inner, &field.selection_set, within);
+                self.depth -= 1;
+                checked
+            }
         }
     }
 }
@@ -249,6 +280,7 @@ fn describe(scope: Scope) -> String {
         Scope::AnyResource => "no resource type".to_owned(),
         Scope::Connection(id) => format!("{}Connection", definitions().get(id).name),
         Scope::Edges(id) => format!("an edge of {}Connection", definitions().get(id).name),
+        Scope::Meta(place) => META.get(place).map_or("", |(name, _)| name).to_owned(),
     }
 }
 

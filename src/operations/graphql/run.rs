@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use graphql_parser::query as ast;
 
-use super::check::{Check, Meaning, Scope, meaning};
+use super::check::{self, Check, Meaning, Scope, meaning};
 use super::output::{Output, Shape};
 use super::request::{self, Asked, scalars};
+use super::schema;
 use super::{Call, Field, Fragments, MOST_READS, MOST_SEARCHES, MOST_STEPS, MOST_VALUES, Rejection, Set, invalid};
 use crate::engine::Engine;
 use crate::fhirpath::{Environment, Item, Query};
@@ -37,6 +38,8 @@ pub(super) struct Collected<'q> {
 pub(super) struct Run<'q> {
     pub(super) engine: &'q Engine,
     pub(super) base: &'q str,
+    /// Name of the type that the query is on.
+    pub(super) root: String,
     fragments: &'q Fragments<'q>,
     variables: HashMap<String, Vec<String>>,
     values: Cell<usize>,
@@ -92,6 +95,7 @@ pub(super) fn run(call: &Call<'_>, asked: &Asked) -> Result<Node<'static>, Rejec
     let run = Run {
         engine: call.engine,
         base: &call.request.base,
+        root: name.unwrap_or("Query").to_owned(),
         fragments: &fragments,
         variables: request::variables(asked, definitions_of)?,
         values: Cell::new(0),
@@ -138,7 +142,12 @@ impl<'q> Run<'q> {
         Ok(())
     }
 
-    fn in_time(&self) -> Result<(), Rejection> {
+    /// One value more.
+    pub(super) fn count_value(&self) -> Result<(), Rejection> {
+        Self::spend(&self.values, 1, MOST_VALUES, "values")
+    }
+
+    pub(super) fn in_time(&self) -> Result<(), Rejection> {
         if Instant::now() > self.deadline {
             return Err(Rejection::new(503, IssueCode::Timeout, "the query took too long; ask for less at once"));
         }
@@ -196,11 +205,19 @@ impl<'q> Run<'q> {
         sets: &[&'q Set<'q>],
         all: &mut Vec<Collected<'q>>,
     ) -> Result<(), Rejection> {
-        let all_types = definitions();
+        self.collect_on(&|name| check::applies(type_id, name), sets, all)
+    }
+
+    /// The fields of selections, those of fragments on types of these names included.
+    pub(super) fn collect_on(
+        &self,
+        is_of: &dyn Fn(&str) -> bool,
+        sets: &[&'q Set<'q>],
+        all: &mut Vec<Collected<'q>>,
+    ) -> Result<(), Rejection> {
         let applies = |condition: &ast::TypeCondition<'q, &'q str>| {
             let ast::TypeCondition::On(name) = condition;
-            let wanted = all_types.type_id(name);
-            type_id.zip(wanted).is_some_and(|(own, wanted)| all_types.is_a(own, wanted))
+            is_of(name)
         };
         for selection in sets.iter().flat_map(|set| &set.items) {
             // Each is compared with those before it.
@@ -228,7 +245,7 @@ impl<'q> Run<'q> {
                 }
                 ast::Selection::InlineFragment(fragment) => {
                     if self.is_wanted(&fragment.directives)? && fragment.type_condition.as_ref().is_none_or(applies) {
-                        self.collect(type_id, &[&fragment.selection_set], all)?;
+                        self.collect_on(is_of, &[&fragment.selection_set], all)?;
                     }
                 }
                 ast::Selection::FragmentSpread(spread) => {
@@ -236,7 +253,7 @@ impl<'q> Run<'q> {
                         && self.is_wanted(&spread.directives)?
                         && applies(&fragment.type_condition)
                     {
-                        self.collect(type_id, &[&fragment.selection_set], all)?;
+                        self.collect_on(is_of, &[&fragment.selection_set], all)?;
                     }
                 }
             }
@@ -279,9 +296,17 @@ impl<'q> Run<'q> {
         };
         match (meaning, focus) {
             (Meaning::Typename | Meaning::ResourceType, focus) => {
-                let name = focus.map_or("Query", |focus| definitions().get(focus.type_id).name.as_str());
+                let name = focus.map_or_else(|| "Query".to_owned(), |focus| schema::graphql_name(focus.type_id));
                 let place = output.slot(&key, if inherited { Shape::List } else { Shape::One });
                 output.push(place, Node::string(name));
+                Ok(())
+            }
+            (Meaning::Schema, _) => {
+                output.set(&key, self.schema(collected)?);
+                Ok(())
+            }
+            (Meaning::OneType, _) => {
+                output.set(&key, self.one_type(collected)?);
                 Ok(())
             }
             (Meaning::Element { is_beside }, Some(focus)) => {

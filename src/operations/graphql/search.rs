@@ -194,7 +194,7 @@ impl<'q> Run<'q> {
         pairs.extend(at.clone().map(|cursor| ("_cursor".to_owned(), cursor)));
         let query = self.parsed(id, &pairs, field)?;
         let mut fields = Vec::new();
-        self.collect(None, &collected.sets, &mut fields)?;
+        self.collect_on(&|name| name == format!("{type_name}Connection"), &collected.sets, &mut fields)?;
         let is_counted = fields.iter().any(|found| found.field.name == "count");
         let settings = self.engine.settings();
         let size = query.count.unwrap_or(settings.default_count).min(settings.max_count);
@@ -215,7 +215,7 @@ impl<'q> Run<'q> {
                 "pagesize" | "pageSize" => number(i64::from(size)),
                 "first" => token(None),
                 "next" => page.next.clone().map_or(Node::Null, |cursor| token(Some(cursor))),
-                "edges" => self.edges(&page.matches, found)?,
+                "edges" => self.edges(type_name, &page.matches, found)?,
                 "__typename" => Node::string(format!("{type_name}Connection")),
                 // Pages follow one another in one direction only.
                 _ => Node::Null,
@@ -225,9 +225,10 @@ impl<'q> Run<'q> {
         output.finish()
     }
 
-    fn edges(&self, matches: &[Found], collected: &Collected<'q>) -> Result<Node<'static>, Rejection> {
+    fn edges(&self, type_name: &str, matches: &[Found], collected: &Collected<'q>) -> Result<Node<'static>, Rejection> {
         let mut fields = Vec::new();
-        self.collect(None, &collected.sets, &mut fields)?;
+        let own = format!("{type_name}Edge");
+        self.collect_on(&|name| name == own, &collected.sets, &mut fields)?;
         let mut edges = Vec::with_capacity(matches.len());
         for one in matches {
             let body =
@@ -237,6 +238,7 @@ impl<'q> Run<'q> {
                 let key = found.field.alias.unwrap_or(found.field.name);
                 match found.field.name {
                     "mode" => edge.set(key, Node::string("match")),
+                    "__typename" => edge.set(key, Node::string(own.clone())),
                     "resource" => {
                         let mut inner = Output::default();
                         self.fill(Some(focus(&body)?), &found.sets, &mut inner, false, "")?;
