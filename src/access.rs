@@ -4,6 +4,9 @@
 //! May use: `store` (types), `search`, `r4`, OpenSSL for signatures. Must not know: HTTP, SQL, interactions.
 
 mod caller;
+pub mod claims;
+pub mod jwt;
+pub mod password;
 mod scope;
 
 pub use caller::{Caller, Certificate, FhirUser, Subject};

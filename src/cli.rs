@@ -3,6 +3,9 @@
 //! May use everything below. Each command is a file; `config.rs` gathers the settings they share.
 //! Standard output carries results, standard error everything else.
 
+mod access;
+mod certificate;
+mod client;
 mod config;
 mod healthcheck;
 mod import;
@@ -13,6 +16,7 @@ mod reindex;
 mod schema;
 mod serve;
 mod terminology;
+mod user;
 mod validate;
 
 use std::fmt::Display;
@@ -45,12 +49,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Certificate(certificate::Arguments),
+    Client(client::Arguments),
     Import(import::Arguments),
     Migrate(migrate::Arguments),
     Package(package::Arguments),
     Reindex(reindex::Arguments),
     Schema(schema::Arguments),
     Terminology(terminology::Arguments),
+    User(user::Arguments),
     Validate(validate::Arguments),
     Healthcheck(healthcheck::Arguments),
 }
@@ -80,12 +87,15 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => error.exit(),
         Ok(Cli { command }) => match command {
             Command::Serve(arguments) => serve::run(arguments),
+            Command::Certificate(arguments) => certificate::run(arguments),
+            Command::Client(arguments) => client::run(arguments),
             Command::Import(arguments) => import::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
             Command::Package(arguments) => package::run(arguments),
             Command::Reindex(arguments) => reindex::run(arguments),
             Command::Schema(arguments) => schema::run(&arguments),
             Command::Terminology(arguments) => terminology::run(arguments),
+            Command::User(arguments) => user::run(arguments),
             Command::Validate(arguments) => validate::run(&arguments),
             Command::Healthcheck(arguments) => healthcheck::run(arguments),
         },

@@ -2,6 +2,7 @@
 //!
 //! May use: `engine`, `access`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
+mod auth;
 mod binary;
 mod bundles;
 mod capability;
@@ -28,11 +29,13 @@ use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, guard, web};
 
-pub use capability::capability_statement;
+pub use auth::REVOCATION_LIFE;
+pub use capability::{Security, capability_statement};
 pub use tls::{ClientAuth, TlsSettings, TlsVersion};
 
 use crate::access::Caller;
 use crate::engine::Engine;
+use crate::store::AccessDirectory;
 
 /// Settings of the HTTP server.
 #[derive(Debug, Clone)]
@@ -55,6 +58,12 @@ pub struct HttpSettings {
     pub client_cert_header: Option<String>,
     /// Whether callers must say who they are.
     pub authentication: Authentication,
+    /// Issuers beside this server whose tokens are believed.
+    pub issuers: Vec<String>,
+    /// How people must have signed in (`amr`), one of these; empty for no demand.
+    pub required_amr: Vec<String>,
+    /// Only devices whose certificate was registered.
+    pub registered_devices: bool,
     /// It listens where others reach it without TLS or without authentication, on the word of who started it.
     pub is_insecure: bool,
 }
@@ -81,6 +90,9 @@ impl Default for HttpSettings {
             tls: None,
             client_cert_header: None,
             authentication: Authentication::Off,
+            issuers: Vec::new(),
+            required_amr: Vec::new(),
+            registered_devices: false,
             is_insecure: false,
         }
     }
@@ -92,6 +104,8 @@ impl Default for HttpSettings {
 struct Shared {
     engine: Engine,
     settings: Arc<HttpSettings>,
+    /// What tokens are checked with, where they are asked for.
+    auth: Option<Arc<auth::Auth>>,
 }
 
 /// Serves until SIGINT or SIGTERM, then finishes what is under way (30 s at most). `ready` is told
@@ -103,15 +117,26 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
     actix_web::rt::System::new().block_on(async move {
         let (listen, workers) = (settings.listen, settings.workers.max(1));
         let tls = settings.tls.as_ref().map(tls::Current::load).transpose().map_err(std::io::Error::other)?;
+        let auth = match settings.authentication {
+            Authentication::Off => None,
+            Authentication::Required => {
+                let directory = AccessDirectory::open(&engine.store().options().database);
+                let opened =
+                    directory.and_then(|known| auth::Auth::open(known, &settings.issuers, &settings.required_amr));
+                Some(Arc::new(opened.map_err(std::io::Error::other)?))
+            }
+        };
         let engine = engine.for_caller(match settings.authentication {
             Authentication::Off => Caller::open(),
             Authentication::Required => Caller::nobody(),
         });
-        let shared = web::Data::new(Shared { engine, settings: Arc::new(settings) });
+        let (own_base, scheme) = (settings.base_url.clone(), if tls.is_some() { "https" } else { "http" });
+        let shared = web::Data::new(Shared { engine, settings: Arc::new(settings), auth: auth.clone() });
         let server = HttpServer::new(move || {
             App::new()
                 .wrap(actix_web::middleware::from_fn(gate::gate))
                 .app_data(shared.clone())
+                .configure(auth::routes)
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
                 .route("/openapi.json", web::to(openapi::handle))
@@ -133,6 +158,11 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
             }
         };
         let address = server.addrs().first().copied().unwrap_or(listen);
+        if let Some(auth) = auth {
+            // Whom tokens must be for is never taken from a request.
+            auth.set_base(own_base.unwrap_or_else(|| format!("{scheme}://{address}/fhir")));
+            actix_web::rt::spawn(auth.watch());
+        }
         let running = server.run();
         ready(address);
         running.await

@@ -23,6 +23,7 @@
 //! way under an advisory lock, so that several servers on one database stay correct and the change
 //! log has no holes that fill later.
 
+mod access;
 mod blob;
 mod cache;
 mod canonical;
@@ -63,6 +64,7 @@ use crate::search::extract::ExtractOptions;
 use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
+pub use access::{AccessCertificate, AccessClient, AccessDirectory, AccessGrant, AccessKey, AccessUser, Ended, Used};
 pub use blob::{
     BlobError, BlobId, BlobRead, Blobs, Chunks, Collected, Encoding, Hole, Incoming, Kept, MediaOptions, MediaPlace,
     Part, Scanner, Syntax, Verified,

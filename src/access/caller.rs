@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::scope::{Interaction, Scopes};
+use super::scope::{GrantContext, Interaction, Scopes};
 
 /// A certificate that a client proved to have the key of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,13 +11,18 @@ pub struct Certificate {
     pub fingerprint: String,
     /// Its subject, for logs and people.
     pub subject: String,
+    /// The organization it was registered for, `Organization/x`.
+    pub organization: Option<String>,
+    /// The device it was registered for, `Device/x`.
+    pub device: Option<String>,
 }
 
 impl Certificate {
     /// From the SHA-256 of its DER.
     #[must_use]
     pub fn new(sha256: &[u8], subject: String) -> Self {
-        Self { fingerprint: sha256.iter().map(|byte| format!("{byte:02x}")).collect(), subject }
+        let fingerprint = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { fingerprint, subject, organization: None, device: None }
     }
 }
 
@@ -88,13 +93,23 @@ pub struct Caller {
     pub patient: Option<String>,
     /// How the person signed in (`amr` of the token).
     pub amr: Vec<String>,
+    /// Roles an administrator gave the account: `auditor`, `administrator`.
+    pub roles: Vec<String>,
     /// Why (purpose of use), when it was said.
     pub purpose: Option<String>,
 }
 
 impl Caller {
     fn of(subject: Subject) -> Self {
-        Self { subject, scopes: Scopes::default(), certificate: None, patient: None, amr: Vec::new(), purpose: None }
+        Self {
+            subject,
+            scopes: Scopes::default(),
+            certificate: None,
+            patient: None,
+            amr: Vec::new(),
+            roles: Vec::new(),
+            purpose: None,
+        }
     }
 
     /// Anybody, where nobody is asked.
@@ -133,7 +148,14 @@ impl Caller {
         match &self.subject {
             Subject::Open | Subject::Program => true,
             Subject::Nobody => false,
-            Subject::System { .. } | Subject::Person { .. } => self.scopes.allow(interaction, type_name),
+            // Whose citizens these are is not filtered yet: what is not filtered is refused.
+            Subject::Person { .. } | Subject::System { organization: Some(_), .. } => false,
+            Subject::System { .. } => self.scopes.grants.iter().any(|grant| {
+                grant.context == GrantContext::System
+                    && grant.constraint.is_empty()
+                    && grant.allows(interaction)
+                    && grant.is_about(type_name)
+            }),
         }
     }
 

@@ -110,6 +110,15 @@ pub(super) struct Settings {
     /// Whether callers must say who they are: off (anybody does anything) or required [default: off]
     #[arg(long, value_name = "WHETHER")]
     authentication: Option<Known>,
+    /// Issuers beside this server whose access tokens are believed; their keys are found by OpenID discovery
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    issuers: Option<Vec<String>>,
+    /// How people must have signed in: one of these must be in the claim amr of their tokens, for example otp,mfa
+    #[arg(long, value_name = "METHODS", value_delimiter = ',')]
+    required_amr: Option<Vec<String>>,
+    /// Only devices whose certificate was registered (`renraku certificate add`) [default: false]
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    registered_devices: Option<bool>,
     /// Refuse updates without If-Match [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_if_match: Option<bool>,
@@ -208,7 +217,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 18] = [
+const OF_SERVE: [&str; 21] = [
     "listen",
     "base_url",
     "max_body",
@@ -227,6 +236,9 @@ const OF_SERVE: [&str; 18] = [
     "client_crl",
     "client_cert_header",
     "authentication",
+    "issuers",
+    "required_amr",
+    "registered_devices",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
 const OF_ENGINE: [&str; 9] = [
@@ -256,6 +268,18 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
         })
         .mut_subcommand("migrate", |migrate| hide(migrate, [&OF_SERVE[..], &OF_ENGINE].concat()))
         .mut_subcommand("reindex", |reindex| hide(reindex, [&OF_SERVE[..], &OF_ENGINE[..4]].concat()))
+        .mut_subcommand("client", |client| {
+            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
+            ["add", "list", "rotate", "revoke"].into_iter().fold(client, |all, name| all.mut_subcommand(name, inner))
+        })
+        .mut_subcommand("user", |user| {
+            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
+            ["add", "list", "revoke"].into_iter().fold(user, |all, name| all.mut_subcommand(name, inner))
+        })
+        .mut_subcommand("certificate", |certificate| {
+            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
+            ["add", "list", "revoke"].into_iter().fold(certificate, |all, name| all.mut_subcommand(name, inner))
+        })
         .mut_subcommand("terminology", |terminology| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))
@@ -328,6 +352,9 @@ impl Settings {
             client_crl: self.client_crl.or(lower.client_crl),
             client_cert_header: self.client_cert_header.or(lower.client_cert_header),
             authentication: self.authentication.or(lower.authentication),
+            issuers: self.issuers.or(lower.issuers),
+            required_amr: self.required_amr.or(lower.required_amr),
+            registered_devices: self.registered_devices.or(lower.registered_devices),
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
@@ -407,6 +434,9 @@ impl Settings {
                     Some(Known::Required) => Authentication::Required,
                     Some(Known::Off) | None => Authentication::Off,
                 },
+                issuers: self.issuers.unwrap_or_default(),
+                required_amr: self.required_amr.unwrap_or_default(),
+                registered_devices: self.registered_devices.unwrap_or(false),
                 is_insecure: false,
             },
             log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),

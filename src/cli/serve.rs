@@ -61,6 +61,16 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         tell(format_args!("WARNING: --insecure on {listen}: {missing}. Do not do this with data of real people."));
         config.http.is_insecure = true;
     }
+    if config.http.authentication == Authentication::Required && config.http.base_url.is_none() {
+        if !listen.ip().to_canonical().is_loopback() {
+            let text =
+                "authentication = required: set base_url, the URL under which clients reach /fhir; tokens are for that";
+            return Err(Failure::new(2, text));
+        }
+        if !config.http.issuers.is_empty() {
+            return Err(Failure::new(2, "issuers: set base_url, which their tokens must have as aud"));
+        }
+    }
     config.start_log()?;
     if config.http.is_insecure {
         tracing::warn!(%listen, "{missing}; started with --insecure");

@@ -17,30 +17,48 @@ const FORMATS: [&str; 6] =
 /// Stands for the base URL in the prepared text.
 const BASE: &str = "{base}";
 
-/// The statement as it was last made: by which parameters, and what stands before and after the base URL.
-type Made = (Arc<Registry>, FullText, Arc<(Vec<u8>, Vec<u8>)>);
+/// The statement as it was last made: by which parameters, and what stands between the places of the base URL.
+type Made = (Arc<Registry>, FullText, Security, Arc<Vec<Vec<u8>>>);
+
+/// Whether callers are asked who they are, and what should make whoever reads this think twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Security {
+    /// Nothing without an access token.
+    pub is_required: bool,
+    /// It listens where others reach it without TLS or without authentication.
+    pub is_insecure: bool,
+}
 
 /// The CapabilityStatement of a server at `base`. Prepared once for a registry, then copied.
 #[must_use]
-pub fn capability_statement(base: &str, registry: &Arc<Registry>, full_text: FullText) -> Vec<u8> {
+pub fn capability_statement(base: &str, registry: &Arc<Registry>, full_text: FullText, security: Security) -> Vec<u8> {
     static MADE: Mutex<Option<Made>> = Mutex::new(None);
     let known = MADE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let parts = match known {
-        Some((by, text, parts)) if Arc::ptr_eq(&by, registry) && text == full_text => parts,
+        Some((by, text, secured, parts)) if Arc::ptr_eq(&by, registry) && text == full_text && secured == security => {
+            parts
+        }
         _ => {
-            let whole = String::from_utf8(build(registry, full_text).to_bytes()).unwrap_or_default();
-            let (before, after) = whole.split_once(BASE).unwrap_or((whole.as_str(), ""));
-            let parts = Arc::new((before.as_bytes().to_vec(), after.as_bytes().to_vec()));
+            let whole = String::from_utf8(build(registry, full_text, security).to_bytes()).unwrap_or_default();
+            let parts = Arc::new(whole.split(BASE).map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>());
             *MADE.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((Arc::clone(registry), full_text, Arc::clone(&parts)));
+                Some((Arc::clone(registry), full_text, security, Arc::clone(&parts)));
             parts
         }
     };
-    let (before, after) = parts.as_ref();
     let mut quoted = Vec::new();
     crate::format::json::write_string(base, &mut quoted);
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-    [before.as_slice(), inner, after.as_slice()].concat()
+    let mut statement = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        match part.strip_prefix(b"/..") {
+            // What is beside the FHIR base.
+            Some(beside) => statement.extend([inner.strip_suffix(b"/fhir").unwrap_or(inner), beside].concat()),
+            None if place == 0 => statement.extend(part),
+            None => statement.extend([inner, part].concat()),
+        }
+    }
+    statement
 }
 
 fn codes(codes: &[&'static str]) -> Node<'static> {
@@ -63,7 +81,7 @@ fn parameter(name: &str, kind: &'static str, url: Option<&str>, documentation: O
     Node::object(members)
 }
 
-fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
+fn build(registry: &Registry, full_text: FullText, security: Security) -> Node<'static> {
     let all = definitions();
     let mut resources = Vec::new();
     for id in all.resources() {
@@ -75,6 +93,7 @@ fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
     let mut rest = vec![
         ("mode", Node::string("server")),
         ("documentation", Node::string("RESTful FHIR R4 over the contact notebook of a care team")),
+        ("security", secured(security)),
         ("resource", Node::Array(resources)),
         ("interaction", codes(&["transaction", "batch", "search-system", "history-system"])),
     ];
@@ -103,6 +122,37 @@ fn build(registry: &Registry, full_text: FullText) -> Node<'static> {
         ("patchFormat", strings([JSON_PATCH, "application/fhir+json", "application/fhir+xml"].map(str::to_owned))),
         ("rest", Node::Array(vec![rest])),
     ])
+}
+
+/// How to get in (SMART App Launch 2.2, conformance.html#declaring-support-for-oauth2-endpoints).
+fn secured(security: Security) -> Node<'static> {
+    let mut members = Vec::new();
+    if security.is_required {
+        let endpoint = |name: &'static str| {
+            let url = format!("{BASE}/../auth/{name}");
+            Node::object([("url", Node::string(name)), ("valueUri", Node::string(url))])
+        };
+        let uris = Node::object([
+            ("url", Node::string("http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris")),
+            ("extension", Node::Array(["authorize", "token", "introspect", "revoke"].map(endpoint).to_vec())),
+        ]);
+        members.push(("extension", Node::Array(vec![uris])));
+        let coding = Node::object([
+            ("system", Node::string("http://terminology.hl7.org/CodeSystem/restful-security-service")),
+            ("code", Node::string("SMART-on-FHIR")),
+        ]);
+        members.push(("service", Node::Array(vec![Node::object([("coding", Node::Array(vec![coding]))])])));
+    }
+    let text = match (security.is_required, security.is_insecure) {
+        (true, false) => "access tokens are required; [base]/.well-known/smart-configuration says where to get one",
+        (true, true) => "WARNING: access tokens are required but there is no TLS here: whoever listens has them",
+        (false, true) => "WARNING: everyone who reaches this server reads and changes everything",
+        (false, false) => {
+            "no access control: this server is for its own machine, or stands behind something that has it"
+        }
+    };
+    members.push(("description", Node::string(text)));
+    Node::object(members)
 }
 
 /// Canonical URL of the definition of a compartment.
@@ -236,7 +286,10 @@ mod tests {
 
     #[test]
     fn is_a_valid_capability_statement() {
-        let bytes = capability_statement("http://x/fhir", crate::search::registry::registry(), FullText::All);
+        let security = Security { is_required: true, is_insecure: false };
+        let registry = crate::search::registry::registry();
+        let bytes = capability_statement("http://x/fhir", registry, FullText::All, security);
+        assert!(String::from_utf8_lossy(&bytes).contains("\"http://x/auth/token\""));
         let statement = parse(&bytes).unwrap();
         assert_eq!(check_resource(&statement, Some("CapabilityStatement")).map(|_| ()), Ok(()));
         assert_eq!(statement.path(&["implementation", "url"]).and_then(Node::as_str), Some("http://x/fhir"));

@@ -121,7 +121,9 @@ fn unknown_type(name: &str) -> String {
 /// What this server states about itself.
 fn stated(shared: &Shared, context: &Context) -> Vec<u8> {
     let store = shared.engine.store();
-    capability::capability_statement(&context.base, &store.registry(), store.options().full_text)
+    let security =
+        capability::Security { is_required: shared.auth.is_some(), is_insecure: shared.settings.is_insecure };
+    capability::capability_statement(&context.base, &store.registry(), store.options().full_text, security)
 }
 
 async fn capability_statement(shared: &Shared, context: &Context) -> Result<HttpResponse, Rejection> {

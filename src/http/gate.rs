@@ -6,43 +6,174 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::body::MessageBody;
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use super::{Authentication, Shared, client_certificate};
-use crate::access::Caller;
+use super::context::Context;
+use super::{Shared, auth, client_certificate, respond};
+use crate::access::claims::Believed;
+use crate::access::jwt::TokenError;
+use crate::access::{Caller, Certificate};
+use crate::engine::Rejection;
+use crate::r4::outcome::IssueCode;
 
 /// HSTS for a year (RFC 6797), where the server speaks TLS itself.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-pub(super) async fn gate<B: MessageBody>(
+pub(super) async fn gate<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let shared = request.app_data::<Data<Shared>>().cloned();
-    if let Some(shared) = shared.as_ref().filter(|shared| shared.settings.authentication == Authentication::Required) {
-        let caller =
-            Caller { certificate: client_certificate::of(request.request(), shared), ..(*Caller::nobody()).clone() };
-        let bound =
-            Shared { engine: shared.engine.for_caller(Arc::new(caller)), settings: Arc::clone(&shared.settings) };
-        let mut data = Extensions::new();
-        data.insert(Data::new(bound));
-        request.add_data_container(Rc::new(data));
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(shared) = request.app_data::<Data<Shared>>().cloned() else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    if let Some(auth) = &shared.auth {
+        let known = caller(&request, &shared, auth).await;
+        match known {
+            Ok(caller) => {
+                let bound = Shared { engine: shared.engine.for_caller(Arc::new(caller)), ..(**shared).clone() };
+                let mut data = Extensions::new();
+                data.insert(Data::new(bound));
+                request.add_data_container(Rc::new(data));
+            }
+            Err(refused) => {
+                let (request, _) = request.into_parts();
+                let mut response = refused.response(&Context::fallback(&request, &shared));
+                put_headers(&shared, response.headers_mut());
+                return Ok(ServiceResponse::new(request, response));
+            }
+        }
     }
-    let mut response = next.call(request).await?;
-    if let Some(shared) = shared {
-        put_headers(&shared, response.headers_mut());
-    }
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    put_headers(&shared, response.headers_mut());
     Ok(response)
+}
+
+/// Why somebody does not come in.
+struct Refused {
+    rejection: Rejection,
+    challenge: Option<String>,
+}
+
+impl Refused {
+    /// RFC 6750 section 3.
+    fn unknown(error: Option<&TokenError>) -> Self {
+        let (code, text, challenge) = match error {
+            None => (
+                IssueCode::Login,
+                "this takes an access token: Authorization: Bearer …; /fhir/.well-known/smart-configuration says where to get one"
+                    .to_owned(),
+                "Bearer realm=\"renraku\"".to_owned(),
+            ),
+            Some(error) => (
+                if *error == TokenError::Expired { IssueCode::Expired } else { IssueCode::Login },
+                format!("the access token is not believed: {error}"),
+                "Bearer realm=\"renraku\", error=\"invalid_token\"".to_owned(),
+            ),
+        };
+        Self { rejection: Rejection::new(401, code, text), challenge: Some(challenge) }
+    }
+
+    fn forbidden(text: &str) -> Self {
+        Self { rejection: Rejection::new(403, IssueCode::Forbidden, text), challenge: None }
+    }
+
+    fn response(&self, context: &Context) -> HttpResponse {
+        let mut response = respond::rejection(context, &self.rejection);
+        if let Some(challenge) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// What anybody may ask: what this server is and how to get in.
+fn is_public(path: &str) -> bool {
+    matches!(path, "/health" | "/fhir/metadata" | "/openapi.json")
+        || path.starts_with("/auth/")
+        || path.starts_with("/schema")
+        || path
+            .strip_suffix("/smart-configuration")
+            .or_else(|| path.strip_suffix("/openid-configuration"))
+            .is_some_and(|root| matches!(root, "/fhir/.well-known" | "/.well-known"))
+}
+
+/// Who calls.
+async fn caller(request: &ServiceRequest, shared: &Data<Shared>, auth: &Arc<auth::Auth>) -> Result<Caller, Refused> {
+    let certificate = client_certificate::of(request.request(), shared);
+    if is_public(request.path()) {
+        return Ok(Caller { certificate, ..(*Caller::nobody()).clone() });
+    }
+    let mut tokens = request.headers().get_all(header::AUTHORIZATION);
+    let (Some(header), None) = (tokens.next(), tokens.next()) else { return Err(Refused::unknown(None)) };
+    let text = header.to_str().unwrap_or_default();
+    let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, token)) = token else { return Err(Refused::unknown(None)) };
+    let token = token.trim();
+    let checked = match auth.remembered(token) {
+        Some(known) => known,
+        None => {
+            let (auth, token) = (Arc::clone(auth), token.to_owned());
+            let asked = tokio::task::spawn_blocking(move || auth.check(&token)).await;
+            asked.unwrap_or(Err(TokenError::Signature))
+        }
+    };
+    let believed = checked.map_err(|error| Refused::unknown(Some(&error)))?;
+    bound(&believed, certificate.as_ref())?;
+    let mut caller = Caller { certificate, ..believed.caller.clone() };
+    device(&mut caller, shared, auth).await?;
+    Ok(caller)
+}
+
+/// A token that is bound to a certificate counts with that certificate only (RFC 8705 section 3).
+fn bound(believed: &Believed, certificate: Option<&Certificate>) -> Result<(), Refused> {
+    match (&believed.bound_to, certificate) {
+        (None, _) => Ok(()),
+        (Some(wanted), Some(shown)) if *wanted == shown.fingerprint => Ok(()),
+        (Some(_), _) => {
+            let error = TokenError::Claim("it is bound to a client certificate that was not shown".to_owned());
+            Err(Refused::unknown(Some(&error)))
+        }
+    }
+}
+
+/// Whose the certificate is, as it was registered.
+async fn device(caller: &mut Caller, shared: &Data<Shared>, auth: &Arc<auth::Auth>) -> Result<(), Refused> {
+    let is_demanded = shared.settings.registered_devices;
+    let Some(certificate) = &mut caller.certificate else {
+        return if is_demanded {
+            Err(Refused::forbidden("this takes the certificate of a registered device"))
+        } else {
+            Ok(())
+        };
+    };
+    let (auth, fingerprint) = (Arc::clone(auth), certificate.fingerprint.clone());
+    let asked = tokio::task::spawn_blocking(move || auth.device(&fingerprint)).await;
+    match asked {
+        Ok(Ok(Some(known))) => {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            certificate.organization = some(&known.organization);
+            certificate.device = some(&known.device);
+            Ok(())
+        }
+        Ok(Ok(None)) if is_demanded => Err(Refused::forbidden("the certificate is not that of a registered device")),
+        Ok(Ok(None)) => Ok(()),
+        Ok(Err(error)) => Err(Refused { rejection: error.into(), challenge: None }),
+        Err(_) => Err(Refused { rejection: Rejection::internal("an internal error was caught"), challenge: None }),
+    }
 }
 
 fn put_headers(shared: &Shared, headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     if shared.settings.tls.is_some() {
         headers.insert(HeaderName::from_static("strict-transport-security"), HSTS);
+    }
+    if shared.auth.is_some() && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }
     if shared.settings.is_insecure {
         let value = HeaderValue::from_static("everyone who reaches this server reads and changes everything");
