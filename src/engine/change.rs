@@ -1,16 +1,16 @@
 //! A change of one resource that is made from what is current: read, changed and derived outside the
 //! writer, stored only if nothing came in between.
 
-use super::Engine;
 use super::answer::{Answer, Rejection};
 use super::carry_out::Refusal;
 use super::patch::parse_stored;
 use super::prepare::{check, type_number};
-use super::single::put;
+use super::single::{delete, new_id, put};
+use super::{Engine, Preconditions};
 use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::outcome::IssueCode;
-use crate::store::Method;
+use crate::store::{Method, Version};
 
 /// How often a change is made anew when another write came in between.
 const ATTEMPTS: usize = 8;
@@ -27,11 +27,26 @@ impl Engine {
         id: &str,
         change: impl for<'a> Fn(Node<'a>) -> Node<'a>,
     ) -> Result<Answer, Rejection> {
+        self.change_if(type_name, id, |_| Ok(()), |resource| Ok(change(resource)))
+    }
+
+    /// As [`Self::change_blocking`]; `allowed` looks at the current version first, and the change may refuse.
+    ///
+    /// # Errors
+    /// As [`Self::change_blocking`], and what the two say.
+    pub fn change_if(
+        &self,
+        type_name: &str,
+        id: &str,
+        allowed: impl Fn(&Version) -> Result<(), Rejection>,
+        change: impl for<'a> Fn(Node<'a>) -> Result<Node<'a>, Rejection>,
+    ) -> Result<Answer, Rejection> {
         let number = type_number(type_name)?;
         self.permit(Interaction::Update, type_name)?;
         for _ in 0..ATTEMPTS {
             let current = self.read_blocking(type_name, id)?;
-            let changed = change(parse_stored(&current)?);
+            allowed(&current)?;
+            let changed = change(parse_stored(&current)?)?;
             check(&changed, type_name)?;
             let prepared = self.derive(number, type_name, id, &changed)?;
             let on = current.version;
@@ -52,5 +67,45 @@ impl Engine {
             retry_after: Some(1),
             ..Rejection::new(409, IssueCode::Conflict, "the resource keeps changing; try again")
         })
+    }
+
+    /// Creates a resource, on a thread that may block.
+    ///
+    /// # Errors
+    /// 400 when it is wrong.
+    pub fn create_blocking(&self, type_name: &str, resource: &Node<'_>) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        self.permit(Interaction::Create, type_name)?;
+        check(resource, type_name)?;
+        let prepared = self.derive(number, type_name, &new_id(), resource)?;
+        let pending = self.store.write_blocking(move |transaction| {
+            let (id, remarks) = (prepared.id.clone(), prepared.remarks.clone());
+            let written = transaction.put(prepared, Method::Post, true)?;
+            Ok::<_, Rejection>(Answer {
+                located: true,
+                changed: true,
+                remarks,
+                ..Answer::of(201, number, &id, &written.version)
+            })
+        })?;
+        pending.wait()
+    }
+
+    /// Deletes a resource, on a thread that may block.
+    ///
+    /// # Errors
+    /// 412 when a precondition fails.
+    pub fn delete_blocking(&self, type_name: &str, id: &str, conditions: Preconditions) -> Result<Answer, Rejection> {
+        let number = type_number(type_name)?;
+        self.permit(Interaction::Delete, type_name)?;
+        let (type_name, id) = (type_name.to_owned(), id.to_owned());
+        let pending = self.store.write_blocking(move |transaction| {
+            if conditions.if_match.is_some() {
+                let current = transaction.current(number, &id)?;
+                conditions.check_write(current.as_ref(), false)?;
+            }
+            delete(transaction, number, &type_name, &id)
+        })?;
+        pending.wait()
     }
 }

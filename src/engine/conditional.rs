@@ -39,7 +39,10 @@ fn versions(text: &str) -> Result<Option<Vec<i64>>, Rejection> {
 
 impl Preconditions {
     /// Checks If-Match and If-None-Match of a write against the current version (412 otherwise).
-    pub(super) fn check_write(&self, current: Option<&Version>, require_if_match: bool) -> Result<(), Rejection> {
+    ///
+    /// # Errors
+    /// 412, and 400 for what is no entity tag.
+    pub fn check_write(&self, current: Option<&Version>, require_if_match: bool) -> Result<(), Rejection> {
         let live = current.filter(|version| !version.is_deleted());
         match &self.if_match {
             Some(tags) => {

@@ -3,15 +3,21 @@
 //!
 //! ```text
 //! path  = step { "." step }
-//! step  = name [ "{" key "=" text { "," key "=" text } "}" ] [ "*" ]
+//! step  = name [ "{" key { "," key } "}" ] [ "*" ]
+//! key   = name { "." name } [ "=" text ]
 //! ```
 //!
-//! `name{…}` is the item of a list whose keys have these values; writing makes the item when there is
-//! none. A list without braces stands for its first item, with `*` for all of them (last step of a path,
-//! or the place of an entity's rows). Keys are dotted, and go through lists by their first item. So
-//! `identifier{system=urn:x}.value`, `extension{url=http://x}.valueCode`, `payload*`.
+//! `name{…}` is the item of a list whose keys have these values (a key without one: that has it at all);
+//! writing makes the item when there is none. A list stands for its first such item, with `*` for all of
+//! them (the place of an entity's rows, or a list of references; then the rest of the path is from each
+//! item). Keys are dotted, and go through lists by any of their items. So `identifier{system=urn:x}.value`,
+//! `extension{url=http://x}.valueCode`, `participant*`, `payload{contentReference}*.contentReference`.
+//!
+//! What a path does not name is not touched: writing changes the one item that reading finds.
 //!
 //! May use: `format`, `r4` (which elements are lists). Must not know the notebook.
+
+use std::collections::BTreeSet;
 
 use crate::format::json::Node;
 use crate::r4::definitions::{Definitions, TypeId, definitions};
@@ -20,6 +26,8 @@ use crate::r4::definitions::{Definitions, TypeId, definitions};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lens {
     steps: Vec<Step>,
+    /// From each item, behind a `*`.
+    tail: Vec<Step>,
     /// Whether the path stands for all items of a list.
     pub is_many: bool,
 }
@@ -31,11 +39,12 @@ struct Step {
     keys: Vec<Key>,
 }
 
-/// A key of a list's item with the text it has; each name with whether it is a list itself.
+/// A key of a list's item with the text it has, if it must have a certain one; each name with whether it
+/// is a list itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     names: Vec<(&'static str, bool)>,
-    text: &'static str,
+    text: Option<&'static str>,
 }
 
 impl Lens {
@@ -44,14 +53,13 @@ impl Lens {
     pub fn new(start: TypeId, path: &'static str) -> Option<Self> {
         let tables = definitions();
         let mut at = start;
-        let mut steps = Vec::new();
+        let (mut steps, mut tail) = (Vec::new(), Vec::new());
         let mut is_many = false;
         for part in parts(path) {
             let (part, many) = part.strip_suffix('*').map_or((part, false), |part| (part, true));
-            if is_many {
+            if is_many && many {
                 return None;
             }
-            is_many = many;
             let (name, keys) = match part.split_once('{') {
                 Some((name, keys)) => (name, Some(keys.strip_suffix('}')?)),
                 None => (part, None),
@@ -61,10 +69,12 @@ impl Lens {
                 return None;
             }
             let keys = keys.map_or(Some(Vec::new()), |keys| read_keys(tables, next, keys))?;
-            steps.push(Step { name, is_list, keys });
+            let to = if is_many { &mut tail } else { &mut steps };
+            to.push(Step { name, is_list, keys });
+            is_many |= many;
             at = next;
         }
-        (!steps.is_empty()).then_some(Self { steps, is_many })
+        (!steps.is_empty()).then_some(Self { steps, tail, is_many })
     }
 
     /// The type that the values of a path from `start` have.
@@ -80,37 +90,74 @@ impl Lens {
     /// The value there, if there is one.
     #[must_use]
     pub fn get<'n, 'a>(&self, node: &'n Node<'a>) -> Option<&'n Node<'a>> {
-        self.steps.iter().try_fold(node, |node, step| {
-            let value = node.get(step.name)?;
-            if step.is_list { value.items().iter().find(|item| step.accepts(item)) } else { Some(value) }
-        })
+        get(&self.steps, node).and_then(|found| get(&self.tail, found))
     }
 
-    /// All values of a path that ends in `*`; the single one of any other.
+    /// All values of a path with `*`; the single one of any other.
     #[must_use]
     pub fn all<'n, 'a>(&self, node: &'n Node<'a>) -> Vec<&'n Node<'a>> {
         if !self.is_many {
             return self.get(node).into_iter().collect();
         }
-        let Some((last, before)) = self.steps.split_last() else { return Vec::new() };
-        let holder = Self { steps: before.to_vec(), is_many: false };
-        let holder = if before.is_empty() { Some(node) } else { holder.get(node) };
-        let items = holder.map_or(&[][..], |holder| holder.list(last.name));
-        items.iter().filter(|item| last.accepts(item)).collect()
+        self.items(node).into_iter().filter_map(|(_, item)| get(&self.tail, item)).collect()
     }
 
-    /// Puts a value there, making what is missing on the way; what else is there stays.
-    pub fn set(&self, node: &mut Node<'static>, value: Node<'static>) {
+    /// The items a path with `*` stands for, with their places in the list.
+    #[must_use]
+    pub fn items<'n, 'a>(&self, node: &'n Node<'a>) -> Vec<(usize, &'n Node<'a>)> {
+        let Some((last, before)) = self.steps.split_last() else { return Vec::new() };
+        let items = get(before, node).map_or(&[][..], |holder| holder.list(last.name));
+        items.iter().enumerate().filter(|(_, item)| last.accepts(item)).collect()
+    }
+
+    /// The whole list that a path with `*` goes through.
+    pub fn list_mut<'n>(&self, node: &'n mut Node<'static>) -> Option<&'n mut Vec<Node<'static>>> {
+        let (last, before) = self.steps.split_last()?;
+        let holder = before.iter().try_fold(node, |node, step| step.enter(node))?;
+        match holder.get_mut(last.name)? {
+            Node::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Takes an item out of the list that a path with `*` goes through, by its place in it.
+    pub fn remove_at(&self, node: &mut Node<'static>, place: usize) {
         let Some((last, before)) = self.steps.split_last() else { return };
         let Some(holder) = before.iter().try_fold(node, |node, step| step.enter(node)) else { return };
-        if self.is_many {
-            put(holder, last.name, Node::Array(vec![value]));
-        } else if last.is_list {
-            if let Some(item) = last.enter(holder) {
-                *item = value;
-            }
+        if let Some(Node::Array(items)) = holder.get_mut(last.name)
+            && place < items.len()
+        {
+            items.remove(place);
+        }
+        if holder.get(last.name).is_some_and(|list| list.items().is_empty()) {
+            holder.remove(last.name);
+        }
+    }
+
+    /// Puts a value there, making what is missing on the way; what else is there stays. With `*` it is
+    /// one more item.
+    pub fn set(&self, node: &mut Node<'static>, value: Node<'static>) {
+        if !self.is_many {
+            return set_at(&self.steps, node, value);
+        }
+        let Some((last, before)) = self.steps.split_last() else { return };
+        if let Some(holder) = before.iter().try_fold(node, |node, step| step.enter(node)) {
+            self.push(holder, last.name, value);
+        }
+    }
+
+    fn push(&self, holder: &mut Node<'static>, name: &'static str, value: Node<'static>) {
+        let item = if self.tail.is_empty() {
+            value
         } else {
-            put(holder, last.name, value);
+            let mut item = self.new_item();
+            set_at(&self.tail, &mut item, value);
+            item
+        };
+        if let Some(Node::Array(items)) = holder.get_mut(name) {
+            items.push(item);
+        } else {
+            put(holder, name, Node::Array(vec![item]));
         }
     }
 
@@ -120,26 +167,140 @@ impl Lens {
         self.steps.last().map_or(Node::Null, Step::keyed)
     }
 
-    /// Takes away what is there, and lists and objects that become empty by it.
+    /// Takes away what [`Self::get`] finds, and lists and objects that become empty by it.
     pub fn clear(&self, node: &mut Node<'static>) {
         clear(&self.steps, node);
     }
 
-    /// Puts all values of a path that ends in `*`; none takes the list away.
-    pub fn set_all(&self, node: &mut Node<'static>, values: Vec<Node<'static>>) {
+    /// Makes the values of a path with `*` these: what is there and stays keeps its place and all that is
+    /// beside it, new ones come behind. Items the path does not stand for are not touched.
+    pub fn set_all(
+        &self,
+        node: &mut Node<'static>,
+        values: Vec<Node<'static>>,
+        is_same: impl Fn(&Node<'_>, &Node<'_>) -> bool,
+    ) {
         let Some((last, before)) = self.steps.split_last() else { return };
-        if values.is_empty() {
-            return self.clear(node);
+        if values.is_empty() && get(before, node).is_none_or(|holder| holder.get(last.name).is_none()) {
+            return;
         }
-        if let Some(holder) = before.iter().try_fold(node, |node, step| step.enter(node)) {
-            put(holder, last.name, Node::Array(values));
+        let Some(holder) = before.iter().try_fold(node, |node, step| step.enter(node)) else { return };
+        let mut values = values;
+        if let Some(Node::Array(items)) = holder.get_mut(last.name) {
+            items.retain(|item| {
+                let Some(value) = last.accepts(item).then(|| get(&self.tail, item)).flatten() else { return true };
+                match values.iter().position(|wanted| is_same(value, wanted)) {
+                    Some(place) => {
+                        values.remove(place);
+                        true
+                    }
+                    None => false,
+                }
+            });
+        }
+        for value in values {
+            self.push(holder, last.name, value);
+        }
+        if holder.get(last.name).is_some_and(|list| list.items().is_empty()) {
+            holder.remove(last.name);
         }
     }
+
+    /// Notes the places of what the path reads and of the keys it goes by, as FHIRPath from `at`.
+    pub fn cover(&self, node: &Node<'_>, at: &str, covered: &mut BTreeSet<String>) {
+        if !self.is_many {
+            return cover(&self.steps, node, at, covered);
+        }
+        let Some((last, before)) = self.steps.split_last() else { return };
+        let Some((holder, at)) = follow(before, node, at) else { return };
+        for (place, item) in holder.list(last.name).iter().enumerate().filter(|(_, item)| last.accepts(item)) {
+            let at = format!("{at}.{}[{place}]", last.name);
+            last.cover_keys(item, &at, covered);
+            cover(&self.tail, item, &at, covered);
+        }
+    }
+}
+
+/// The value behind the steps: through a list by the first item that leads to one.
+fn get<'n, 'a>(steps: &[Step], node: &'n Node<'a>) -> Option<&'n Node<'a>> {
+    let Some((step, rest)) = steps.split_first() else { return Some(node) };
+    let value = node.get(step.name)?;
+    if step.is_list {
+        value.items().get(step.place(value.items(), rest)?).and_then(|item| get(rest, item))
+    } else {
+        get(rest, value)
+    }
+}
+
+/// Puts a value where [`get`] would find it.
+fn set_at(steps: &[Step], node: &mut Node<'static>, value: Node<'static>) {
+    let Some((step, rest)) = steps.split_first() else { return };
+    if rest.is_empty() && !step.is_list {
+        return put(node, step.name, value);
+    }
+    if node.get(step.name).is_none() {
+        put(node, step.name, if step.is_list { Node::Array(Vec::new()) } else { Node::Object(Vec::new()) });
+    }
+    let Some(inner) = node.get_mut(step.name) else { return };
+    if !step.is_list {
+        return set_at(rest, inner, value);
+    }
+    let Node::Array(items) = inner else { return };
+    let place = step.place(items, rest).unwrap_or(items.len());
+    if place == items.len() {
+        items.push(step.keyed());
+    }
+    let Some(item) = items.get_mut(place) else { return };
+    if rest.is_empty() {
+        *item = value;
+    } else {
+        set_at(rest, item, value);
+    }
+}
+
+/// The place that the steps lead to, with where it is.
+fn follow<'n, 'a>(steps: &[Step], node: &'n Node<'a>, at: &str) -> Option<(&'n Node<'a>, String)> {
+    let Some((step, rest)) = steps.split_first() else { return Some((node, at.to_owned())) };
+    let value = node.get(step.name)?;
+    if !step.is_list {
+        return follow(rest, value, &format!("{at}.{}", step.name));
+    }
+    let place = step.place(value.items(), rest)?;
+    follow(rest, value.items().get(place)?, &format!("{at}.{}[{place}]", step.name))
+}
+
+fn cover(steps: &[Step], node: &Node<'_>, at: &str, covered: &mut BTreeSet<String>) {
+    let Some((step, rest)) = steps.split_first() else {
+        covered.insert(at.to_owned());
+        return;
+    };
+    let Some(value) = node.get(step.name) else { return };
+    if !step.is_list {
+        return cover(rest, value, &format!("{at}.{}", step.name), covered);
+    }
+    let Some(place) = step.place(value.items(), rest) else { return };
+    let Some(item) = value.items().get(place) else { return };
+    let at = format!("{at}.{}[{place}]", step.name);
+    step.cover_keys(item, &at, covered);
+    cover(rest, item, &at, covered);
 }
 
 impl Step {
     fn accepts(&self, item: &Node<'_>) -> bool {
         self.keys.iter().all(|key| any_at(item, &key.names, key.text))
+    }
+
+    /// Which item of a list is meant: the first that has what follows, else the first that fits.
+    fn place(&self, items: &[Node<'_>], rest: &[Self]) -> Option<usize> {
+        let fits = |item: &Node<'_>| self.accepts(item);
+        let leads = items.iter().position(|item| fits(item) && get(rest, item).is_some());
+        leads.or_else(|| items.iter().position(fits))
+    }
+
+    fn cover_keys(&self, item: &Node<'_>, at: &str, covered: &mut BTreeSet<String>) {
+        for key in self.keys.iter().filter(|key| key.text.is_some()) {
+            cover_key(item, &key.names, key.text, at, covered);
+        }
     }
 
     /// The place the step leads to, made when it is not there.
@@ -163,11 +324,13 @@ impl Step {
         items.get_mut(place)
     }
 
-    /// A new item that the step accepts.
+    /// A new item that the step accepts, once what it must have is there.
     fn keyed(&self) -> Node<'static> {
         let mut item = Node::Object(Vec::new());
         for key in &self.keys {
-            make(&mut item, &key.names, key.text);
+            if let Some(text) = key.text {
+                make(&mut item, &key.names, text);
+            }
         }
         item
     }
@@ -178,8 +341,12 @@ fn clear(steps: &[Step], node: &mut Node<'static>) -> bool {
     let is_gone = match node.get_mut(step.name) {
         None => false,
         Some(Node::Array(items)) if step.is_list => {
-            let is_last = rest.is_empty();
-            items.retain_mut(|item| !step.accepts(item) || !(is_last || clear(rest, item) && is_bare(item, step)));
+            if let Some(place) = step.place(items, rest)
+                && let Some(item) = items.get_mut(place)
+                && (rest.is_empty() || clear(rest, item) && is_bare(item, step))
+            {
+                items.remove(place);
+            }
             items.is_empty()
         }
         Some(value) => rest.is_empty() || clear(rest, value) && value.members().is_empty(),
@@ -197,14 +364,33 @@ fn is_bare(item: &Node<'_>, step: &Step) -> bool {
         .all(|(name, _)| step.keys.iter().any(|key| key.names.first().is_some_and(|(first, _)| first == name)))
 }
 
-/// Whether any value at a key, through all lists, is this text.
-fn any_at(node: &Node<'_>, key: &[(&str, bool)], text: &str) -> bool {
+/// Whether any value at a key, through all lists, is this text (or anything, without one).
+fn any_at(node: &Node<'_>, key: &[(&str, bool)], text: Option<&str>) -> bool {
     match node {
         Node::Array(items) => items.iter().any(|item| any_at(item, key, text)),
         _ => match key.split_first() {
-            None => node.as_str() == Some(text),
+            None => text.is_none() || node.as_str() == text,
             Some(((first, _), rest)) => node.get(first).is_some_and(|value| any_at(value, rest, text)),
         },
+    }
+}
+
+fn cover_key(node: &Node<'_>, key: &[(&str, bool)], text: Option<&str>, at: &str, covered: &mut BTreeSet<String>) {
+    match (node, key.split_first()) {
+        (Node::Array(items), _) => {
+            for (place, item) in items.iter().enumerate() {
+                cover_key(item, key, text, &format!("{at}[{place}]"), covered);
+            }
+        }
+        (_, None) if node.as_str() == text => {
+            covered.insert(at.to_owned());
+        }
+        (_, Some(((first, _), rest))) => {
+            if let Some(value) = node.get(first) {
+                cover_key(value, rest, text, &format!("{at}.{first}"), covered);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -269,7 +455,7 @@ fn parts(path: &'static str) -> Vec<&'static str> {
 
 fn read_keys(tables: &Definitions, item: TypeId, text: &'static str) -> Option<Vec<Key>> {
     let key = |pair: &'static str| {
-        let (names, text) = pair.split_once('=')?;
+        let (names, text) = pair.split_once('=').map_or((pair, None), |(names, text)| (names, Some(text)));
         let mut at = item;
         let names = names.split('.').map(|name| {
             let (next, is_list) = member(tables, at, name)?;
@@ -297,7 +483,7 @@ mod tests {
     #[test]
     fn only_paths_of_the_standard_are_paths() {
         let patient = definitions().type_id("Patient").unwrap();
-        for wrong in ["nobody", "birthDate*", "birthDate{a=b}", "name{nobody=a}.text", "name*.text", ""] {
+        for wrong in ["nobody", "birthDate*", "birthDate{a=b}", "name{nobody=a}.text", "name*.given*", ""] {
             assert!(Lens::new(patient, wrong).is_none(), "{wrong}");
         }
     }
@@ -328,9 +514,42 @@ mod tests {
             node(r#"{"payload":[{"contentString":"a"},{"contentString":"b"}],"subject":{"reference":"Patient/1"}}"#);
         let payload = lens("Communication", "payload*");
         assert_eq!(payload.all(&article).len(), 2);
-        payload.set_all(&mut article, Vec::new());
+        payload.set_all(&mut article, Vec::new(), |_, _| false);
         assert_eq!(article, node(r#"{"subject":{"reference":"Patient/1"}}"#));
         lens("Communication", "subject.reference").clear(&mut article);
         assert_eq!(article, node("{}"));
+    }
+
+    #[test]
+    fn writing_touches_the_one_item_that_reading_finds() {
+        let mut plan = node(r#"{"note":[{"text":"a","time":"2026"},{"text":"b"}]}"#);
+        let note = lens("CarePlan", "note.text");
+        note.set(&mut plan, Node::string("c"));
+        assert_eq!(plan, node(r#"{"note":[{"text":"c","time":"2026"},{"text":"b"}]}"#));
+        note.clear(&mut plan);
+        assert_eq!(plan, node(r#"{"note":[{"time":"2026"},{"text":"b"}]}"#));
+        assert_eq!(note.get(&plan).and_then(Node::as_str), Some("b"), "the next one is what is found now");
+    }
+
+    #[test]
+    fn items_are_told_apart_by_what_they_have() {
+        let mut article = node(r#"{"payload":[{"contentReference":{"reference":"Media/a","display":"x"}}]}"#);
+        let text = lens("Communication", "payload{contentString}.contentString");
+        text.set(&mut article, Node::string("t"));
+        let shown = lens("Communication", "payload{contentReference}*.contentReference");
+        let same = |left: &Node<'_>, right: &Node<'_>| left.text("reference") == right.text("reference");
+        let reference = |id: &'static str| Node::object([("reference", Node::string(id))]);
+        shown.set_all(&mut article, vec![reference("Media/b"), reference("Media/a")], same);
+        assert_eq!(
+            article,
+            node(
+                r#"{"payload":[{"contentReference":{"reference":"Media/a","display":"x"}},{"contentString":"t"},{"contentReference":{"reference":"Media/b"}}]}"#
+            )
+        );
+        shown.set_all(&mut article, Vec::new(), same);
+        assert_eq!(article, node(r#"{"payload":[{"contentString":"t"}]}"#));
+        let mut covered = BTreeSet::new();
+        text.cover(&article, "Communication", &mut covered);
+        assert_eq!(covered.into_iter().collect::<Vec<_>>(), ["Communication.payload[0].contentString"]);
     }
 }

@@ -5,14 +5,23 @@
 //! Laws, held by property tests: `project(to_fhir(x)) = x`; projection of any resource ends and gives
 //! the same rows for the same resource. What an entity has no field for stays in the resource.
 //!
+//! `edit` changes resources by what was written, `check` compares it with the entity's JSON Schema
+//! (`schema`), `codes` knows what a code may be, `describe` says how everything is mapped.
+//!
 //! May use: `format`, `r4`, [`super::lens`]. Must not know: storage, HTTP.
 
+pub mod check;
+pub mod codes;
+mod edit;
 mod entities;
+mod input;
+pub mod schema;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-pub use entities::ENTITIES;
+pub use entities::{CITIZEN, ENTITIES};
+pub use input::Filling;
 
 use super::lens::Lens;
 use crate::format::json::Node;
@@ -42,6 +51,17 @@ pub enum FieldKind {
     References(&'static [&'static str]),
 }
 
+/// What stands in a field when who writes says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Nothing.
+    Nothing,
+    /// The member who writes.
+    Member,
+    /// The time of writing.
+    Now,
+}
+
 /// A field of an entity.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
@@ -53,8 +73,12 @@ pub struct Field {
     pub en: &'static str,
     /// What it holds.
     pub kind: FieldKind,
-    /// Whether who writes must give it.
+    /// Whether it must be there.
     pub required: bool,
+    /// What stands there when who writes says nothing.
+    pub fill: Fill,
+    /// Whether rows are looked up by it (a date: in its order, for a citizen).
+    pub indexed: bool,
 }
 
 /// Where an entity comes from: a resource type with paths for the fields.
@@ -124,20 +148,20 @@ struct Compiled {
 #[must_use]
 pub fn mappings() -> &'static [Mapping] {
     static MAPPINGS: OnceLock<Vec<Mapping>> = OnceLock::new();
-    MAPPINGS.get_or_init(|| {
-        let compile = |entity: &'static Entity| Mapping {
-            entity,
-            table: table(entity),
-            sources: entity.sources.iter().filter_map(|source| Compiled::of(entity, source)).collect(),
-        };
-        ENTITIES.iter().map(compile).collect()
-    })
+    MAPPINGS.get_or_init(|| ENTITIES.iter().map(Mapping::of).collect())
+}
+
+/// The mapping of the citizen, which has a table of another make.
+#[must_use]
+pub fn citizen_mapping() -> &'static Mapping {
+    static CITIZENS: OnceLock<Mapping> = OnceLock::new();
+    CITIZENS.get_or_init(|| Mapping::of(&CITIZEN))
 }
 
 /// The mapping of an entity by its name.
 #[must_use]
 pub fn mapping(name: &str) -> Option<&'static Mapping> {
-    mappings().iter().find(|mapping| mapping.entity.name == name)
+    mappings().iter().chain([citizen_mapping()]).find(|mapping| mapping.entity.name == name)
 }
 
 fn table(entity: &Entity) -> EntityTable {
@@ -148,6 +172,7 @@ fn table(entity: &Entity) -> EntityTable {
             FieldKind::Integer | FieldKind::Boolean => ColumnKind::Integer,
             _ => ColumnKind::Text,
         },
+        indexed: field.indexed,
     };
     EntityTable { name: format!("notebook_{}", entity.name), columns: entity.fields.iter().map(column).collect() }
 }
@@ -295,6 +320,11 @@ fn cell(kind: FieldKind, lens: &Lens, item: &Node<'_>) -> Cell {
 }
 
 impl Mapping {
+    fn of(entity: &'static Entity) -> Self {
+        let sources = entity.sources.iter().filter_map(|source| Compiled::of(entity, source)).collect();
+        Self { entity, table: table(entity), sources }
+    }
+
     /// Whether the resource (of the first source's type) belongs to the entity.
     #[must_use]
     pub fn takes(&self, resource: &Node<'_>) -> bool {
@@ -319,12 +349,7 @@ impl Mapping {
     /// The FHIR type at the place of a field in the first source (`dateTime`, `Reference`, …).
     #[must_use]
     pub fn fhir_type(&self, field: usize) -> Option<&'static str> {
-        let source = self.sources.first()?.source;
-        let name = self.entity.fields.get(field)?.name;
-        let path = source.paths.iter().find(|(known, _)| *known == name)?.1;
-        let start = definitions().resource(source.resource)?;
-        let row = if source.per.is_empty() { start } else { Lens::end(start, source.per)? };
-        Lens::end(row, path).map(|id| definitions().get(id).name.as_str())
+        self.fhir_type_in(0, field)
     }
 
     /// A resource of what was written: a new one, or `base` with what was written changed. Fields that
@@ -343,7 +368,7 @@ impl Mapping {
             if !all.iter().any(|claim| claim.as_str() == Some(&url)) {
                 all.push(Node::string(url));
             }
-            claims.set_all(&mut resource, all);
+            claims.set_all(&mut resource, all, |left, right| left.as_str() == right.as_str());
         }
         for (lens, text) in &source.fixed {
             lens.set(&mut resource, Node::string(*text));
@@ -382,19 +407,24 @@ impl Mapping {
     fn write_fields(&self, source: &Compiled, cells: &[Cell], node: &mut Node<'static>) {
         let fields = self.entity.fields.iter().zip(&source.fields).zip(cells);
         for ((field, lens), cell) in fields {
-            let Some(lens) = lens else { continue };
-            match (cell, field.kind) {
-                (Cell::Nothing, _) => lens.clear(node),
-                (Cell::Integer(value), FieldKind::Boolean) => lens.set(node, Node::Bool(*value != 0)),
-                (Cell::Integer(value), _) => lens.set(node, Node::Number(value.to_string().into())),
-                (Cell::Text(digits), FieldKind::Decimal) => lens.set(node, Node::Number(digits.clone().into())),
-                (Cell::Text(text) | Cell::Date(text, _), _) => lens.set(node, Node::string(text.clone())),
-                (Cell::Texts(all), _) => {
-                    let item = |text: &String| Node::object([("reference", Node::string(text.clone()))]);
-                    lens.set_all(node, all.iter().map(item).collect());
-                }
+            if let Some(lens) = lens {
+                write_field(field, lens, cell, node);
             }
         }
+    }
+}
+
+fn write_field(field: &Field, lens: &Lens, cell: &Cell, node: &mut Node<'static>) {
+    let refers = |text: &String| Node::object([("reference", Node::string(text.clone()))]);
+    let is_same = |left: &Node<'_>, right: &Node<'_>| left.text("reference") == right.text("reference");
+    match (cell, field.kind) {
+        (Cell::Nothing, FieldKind::References(_)) => lens.set_all(node, Vec::new(), is_same),
+        (Cell::Nothing, _) => lens.clear(node),
+        (Cell::Integer(value), FieldKind::Boolean) => lens.set(node, Node::Bool(*value != 0)),
+        (Cell::Integer(value), _) => lens.set(node, Node::Number(value.to_string().into())),
+        (Cell::Text(digits), FieldKind::Decimal) => lens.set(node, Node::Number(digits.clone().into())),
+        (Cell::Text(text) | Cell::Date(text, _), _) => lens.set(node, Node::string(text.clone())),
+        (Cell::Texts(all), _) => lens.set_all(node, all.iter().map(refers).collect(), is_same),
     }
 }
 

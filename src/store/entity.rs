@@ -32,6 +32,8 @@ pub struct EntityColumn {
     pub name: &'static str,
     /// Text, number or date.
     pub kind: ColumnKind,
+    /// Whether rows are looked up by it.
+    pub indexed: bool,
 }
 
 /// What a column holds.
@@ -80,7 +82,16 @@ impl EntityTable {
         }
         lines.push("    PRIMARY KEY (citizen, key, ordinal)".to_owned());
         let end = if is_postgres { ")" } else { ") WITHOUT ROWID" };
-        format!("CREATE TABLE {} (\n{}\n{end};\n", self.name, lines.join(",\n"))
+        let mut sql = format!("CREATE TABLE {} (\n{}\n{end};\n", self.name, lines.join(",\n"));
+        for column in self.columns.iter().filter(|column| column.indexed) {
+            let (table, name) = (&self.name, column.name);
+            let columns = match column.kind {
+                ColumnKind::Date => format!("citizen, {name}_at, key, ordinal"),
+                _ => format!("{name}, citizen"),
+            };
+            sql.push_str(&format!("CREATE INDEX {table}_by_{name} ON {table} ({columns});\n"));
+        }
+        sql
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::connection::{Connection, Statement, Value};
 use super::entity;
-use super::notebook::{EntityRow, citizen_values};
+use super::notebook::{CITIZEN_COLUMNS, EntityRow, citizen_values};
 use super::write::{FastMap, Memory, WriteTransaction};
 use super::{STATE_LIVE, STATE_REFERENCED, StoreError};
 use crate::format::json;
@@ -487,9 +487,7 @@ fn write_notebook(transaction: &mut WriteTransaction<'_>, gone: Vec<(i64, Entity
             transaction.connection.execute(&statement)?;
         }
     }
-    let columns =
-        ["key", "name", "kana", "birth_date", "gender", "address", "notebook_id", "hospital_id", "insured_id"];
-    insert_strict(transaction.connection, "notebook_citizen", &columns, citizens)?;
+    insert_strict(transaction.connection, "notebook_citizen", &CITIZEN_COLUMNS, citizens)?;
     for (table, (columns, mut rows)) in entities {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         rows.sort_by(|left, right| {

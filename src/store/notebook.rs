@@ -66,6 +66,10 @@ pub struct CitizenRow {
     pub notebook_id: String,
     pub hospital_id: String,
     pub insured_id: String,
+    /// Id of the Organization that manages them.
+    pub municipality: String,
+    /// Names and numbers, folded for searches, a line each.
+    pub folded: String,
 }
 
 /// One line of the timeline.
@@ -144,10 +148,14 @@ struct CitizenRecord {
     #[diesel(sql_type = Text)]
     insured_id: String,
     #[diesel(sql_type = Text)]
+    municipality: String,
+    #[diesel(sql_type = Text)]
+    folded: String,
+    #[diesel(sql_type = Text)]
     id: String,
 }
 
-const CITIZEN: &str = "SELECT c.key, c.name, c.kana, c.birth_date, c.gender, c.address, c.notebook_id, c.hospital_id, c.insured_id, r.id FROM notebook_citizen c JOIN resource r ON r.key = c.key ";
+const CITIZEN: &str = "SELECT c.key, c.name, c.kana, c.birth_date, c.gender, c.address, c.notebook_id, c.hospital_id, c.insured_id, c.municipality, c.folded, r.id FROM notebook_citizen c JOIN resource r ON r.key = c.key ";
 
 impl CitizenRecord {
     fn split(self) -> (i64, String, CitizenRow) {
@@ -160,6 +168,8 @@ impl CitizenRecord {
             notebook_id: self.notebook_id,
             hospital_id: self.hospital_id,
             insured_id: self.insured_id,
+            municipality: self.municipality,
+            folded: self.folded,
         };
         (self.key, self.id, row)
     }
@@ -276,6 +286,21 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
         .collect())
 }
 
+/// The columns of the table of citizens.
+pub(super) const CITIZEN_COLUMNS: [&str; 11] = [
+    "key",
+    "name",
+    "kana",
+    "birth_date",
+    "gender",
+    "address",
+    "notebook_id",
+    "hospital_id",
+    "insured_id",
+    "municipality",
+    "folded",
+];
+
 /// Values of a citizen row after its key, in the order of the table.
 pub(super) fn citizen_values(row: &CitizenRow) -> Vec<Value> {
     [
@@ -287,6 +312,8 @@ pub(super) fn citizen_values(row: &CitizenRow) -> Vec<Value> {
         &row.notebook_id,
         &row.hospital_id,
         &row.insured_id,
+        &row.municipality,
+        &row.folded,
     ]
     .into_iter()
     .map(|text| Value::from(text.as_str()))

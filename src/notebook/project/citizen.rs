@@ -1,5 +1,6 @@
 //! Patient → citizen.
 
+use crate::format::fold;
 use crate::format::json::Node;
 use crate::notebook::texts::{self, or_missing};
 use crate::store::CitizenRow;
@@ -10,6 +11,9 @@ const REPRESENTATION: &str = "http://hl7.org/fhir/StructureDefinition/iso21090-E
 /// Patient numbers of hospitals: JP Core's root, and the one older guides use.
 const HOSPITAL_ROOTS: [&str; 2] = ["urn:oid:1.2.392.100495.20.3.51.", "urn:oid:1.2.392.200119.6.102."];
 
+/// Names and numbers a citizen is searched by.
+const MOST_FOLDED: usize = 20;
+
 pub(super) fn citizen(patient: &Node<'_>) -> CitizenRow {
     let names = patient.list("name");
     let written = |kind: &str| names.iter().find(|name| representation(name) == Some(kind));
@@ -19,9 +23,17 @@ pub(super) fn citizen(patient: &Node<'_>) -> CitizenRow {
         found.and_then(|identifier| texts::text(identifier, "value")).unwrap_or_default()
     };
     let plain = |name: &str| patient.text(name).unwrap_or_default().to_owned();
+    let name = kanji.and_then(texts::human_name);
+    let kana = written("SYL").and_then(texts::human_name).unwrap_or_default();
+    let numbers = patient.list("identifier").iter().filter_map(|identifier| texts::text(identifier, "value"));
+    let known = names.iter().filter_map(texts::human_name).chain(numbers).take(MOST_FOLDED);
+    let folded: Vec<String> = known.map(|text| fold::index_form(&text)).collect();
+    let municipality = patient.path(&["managingOrganization", "reference"]).and_then(Node::as_str);
     CitizenRow {
-        name: or_missing(kanji.and_then(texts::human_name)),
-        kana: written("SYL").and_then(texts::human_name).unwrap_or_default(),
+        name: or_missing(name),
+        kana,
+        municipality: municipality.and_then(|text| text.strip_prefix("Organization/")).unwrap_or_default().to_owned(),
+        folded: folded.join("\n"),
         birth_date: plain("birthDate"),
         gender: plain("gender"),
         address: patient.list("address").iter().find_map(texts::address).unwrap_or_default(),

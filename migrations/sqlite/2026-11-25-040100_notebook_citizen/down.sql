@@ -1,0 +1,2 @@
+ALTER TABLE notebook_citizen DROP COLUMN folded;
+ALTER TABLE notebook_citizen DROP COLUMN municipality;

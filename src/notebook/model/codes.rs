@@ -1,0 +1,149 @@
+//! What a code may be: the codes of the system or value set that the table's path names, with names in
+//! both languages, from our own guide and from what HL7 publishes. `None` where any code may stand.
+
+use super::{FieldKind, Mapping};
+use crate::format::json::Node;
+use crate::r4::canonical::{Canonicals, Definition, split, standard};
+use crate::r4::definitions;
+use crate::r4::guide::guide;
+
+/// A code with its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCode {
+    /// The code.
+    pub code: String,
+    /// Japanese; the English where there is none.
+    pub ja: String,
+    /// English.
+    pub en: String,
+}
+
+/// How deep value sets may include each other.
+const DEPTH: usize = 4;
+/// More codes than a form can offer are no list.
+const MOST: usize = 300;
+
+impl Mapping {
+    /// The codes a field may hold in a source, when they are a closed list.
+    #[must_use]
+    pub fn codes(&self, source: usize, field: usize) -> Option<Vec<NamedCode>> {
+        let (source, field) = (self.entity.sources.get(source)?, self.entity.fields.get(field)?);
+        if field.kind != FieldKind::Code {
+            return None;
+        }
+        let path = source.paths.iter().find(|(name, _)| *name == field.name)?.1;
+        let codes = if let Some(system) = key_before(path, "}.code", "{system=") {
+            code_system(system)?
+        } else if let Some(url) = key_before(path, "}.valueCode", "{url=") {
+            let extension = guide().find("StructureDefinition", url, None)?;
+            let elements = extension.get("differential")?.list("element");
+            let value = elements.iter().find(|element| element.text("path") == Some("Extension.value[x]"))?;
+            value_set(value.path(&["binding", "valueSet"])?.as_str()?, DEPTH)?
+        } else {
+            value_set(&required_binding(source.resource, source.per, path)?, DEPTH)?
+        };
+        (codes.len() <= MOST).then_some(codes)
+    }
+}
+
+/// What stands between the last `key` and the end of a path that ends in `end`.
+fn key_before(path: &'static str, end: &str, key: &str) -> Option<&'static str> {
+    path.strip_suffix(end)?.rsplit_once(key).map(|(_, text)| text)
+}
+
+/// The value set that the standard requires for an element.
+fn required_binding(resource: &str, per: &'static str, path: &'static str) -> Option<String> {
+    let tables = definitions();
+    let mut at = tables.resource(resource)?;
+    let mut binding = None;
+    for name in per.split('.').chain(path.split('.')).filter(|name| !name.is_empty()) {
+        let name = name.split(['{', '*']).next()?;
+        let definition = tables.get(at);
+        let field = definition.field(name)?;
+        binding = definition.element(field).binding.clone();
+        at = field.type_id;
+    }
+    binding.filter(|(strength, _)| strength == "required").map(|(_, url)| url)
+}
+
+fn find(kind: &str, url: &str) -> Option<Definition> {
+    let url = split(url).0;
+    guide().find(kind, url, None).or_else(|| standard().find(kind, url, None))
+}
+
+fn code_system(url: &str) -> Option<Vec<NamedCode>> {
+    let system = find("CodeSystem", url)?;
+    if system.text("content") != Some("complete") {
+        return None;
+    }
+    let mut codes = Vec::new();
+    add(system.list("concept"), &mut codes);
+    (!codes.is_empty()).then_some(codes)
+}
+
+fn add(concepts: &[Node<'_>], codes: &mut Vec<NamedCode>) {
+    for concept in concepts {
+        codes.extend(named(concept));
+        add(concept.list("concept"), codes);
+    }
+}
+
+fn named(concept: &Node<'_>) -> Option<NamedCode> {
+    let code = concept.text("code")?;
+    let en = concept.text("display").unwrap_or(code);
+    let ja = concept.list("designation").iter().find(|name| name.text("language") == Some("ja"));
+    let ja = ja.and_then(|name| name.text("value")).unwrap_or(en);
+    Some(NamedCode { code: code.to_owned(), ja: ja.to_owned(), en: en.to_owned() })
+}
+
+fn value_set(url: &str, depth: usize) -> Option<Vec<NamedCode>> {
+    let depth = depth.checked_sub(1)?;
+    let set = find("ValueSet", url)?;
+    let compose = set.get("compose")?;
+    if compose.get("exclude").is_some() {
+        return None;
+    }
+    let mut codes = Vec::new();
+    for include in compose.list("include") {
+        if include.get("filter").is_some() {
+            return None;
+        }
+        for other in include.list("valueSet").iter().filter_map(Node::as_str) {
+            codes.extend(value_set(other, depth)?);
+        }
+        let Some(system) = include.text("system") else { continue };
+        let listed = include.list("concept");
+        if listed.is_empty() {
+            codes.extend(code_system(system)?);
+            continue;
+        }
+        let whole = code_system(system).unwrap_or_default();
+        let known = |code: &NamedCode| whole.iter().find(|known| known.code == code.code).cloned();
+        codes.extend(listed.iter().filter_map(named).map(|code| known(&code).unwrap_or(code)));
+    }
+    Some(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapping;
+    use super::*;
+
+    fn of(entity: &str, field: &str) -> Option<Vec<NamedCode>> {
+        let mapping = mapping(entity).unwrap();
+        let place = mapping.entity.fields.iter().position(|known| known.name == field).unwrap();
+        mapping.codes(0, place)
+    }
+
+    #[test]
+    fn codes_come_from_systems_extensions_and_bindings() {
+        let level = of("care_level", "level").unwrap();
+        assert!(level.iter().any(|code| code.code == "23" && code.ja == "要介護3"), "{level:?}");
+        assert!(of("article", "audience").unwrap().iter().any(|code| code.code == "family-private"));
+        assert!(of("medication", "adherence").unwrap().iter().any(|code| code.code == "taken"));
+        assert!(of("citizen", "gender").unwrap().iter().any(|code| code.code == "female"));
+        assert!(of("visit", "status").unwrap().iter().any(|code| code.code == "booked"));
+        assert!(of("diagnosis", "clinical_status").unwrap().iter().any(|code| code.code == "resolved"));
+        assert_eq!(of("measurement", "code"), None);
+    }
+}
