@@ -13,4 +13,4 @@ mod texts;
 mod when;
 
 pub use crate::store::{CitizenRow, EntryRow, NotebookRows};
-pub use project::project;
+pub use project::{name_of, project};

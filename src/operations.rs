@@ -19,6 +19,7 @@ mod lastn;
 mod lists;
 mod matching;
 mod meta;
+pub mod notebook;
 pub mod offer;
 mod package;
 mod reindex;

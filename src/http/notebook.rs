@@ -1,216 +1,144 @@
-//! The notebook API, JSON: citizens and their timeline. Texts are Japanese; codes are stable.
+//! The notebook API, JSON: what a path asks for; `operations::notebook` does it.
+//!
+//! Entries of all kinds go by one set of paths ([`entries`]); articles, teams and citizens have more.
 
-use actix_web::web::Data;
+mod articles;
+mod citizens;
+mod documents;
+mod entries;
+
+use actix_web::http::header;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
+use bytes::Bytes;
 
-use super::bundles::encode;
-use super::context::Context;
-use super::respond::{not_allowed, rejection};
-use super::{Shared, respond};
+use super::Shared;
+use super::context::{Context, body, check_content_type, preconditions, sends_xml};
+use super::respond::{not_allowed, notebook, rejection};
 use crate::engine::Rejection;
-use crate::notebook::category::{CATEGORIES, category};
-use crate::r4::datetime::{format_instant, span};
+use crate::operations::notebook::{Asked, Notebook, Told, Tongue};
 use crate::r4::outcome::IssueCode;
-use crate::r4::reference::is_id;
-use crate::store::CitizenRow;
-use crate::store::notebook::{TimelineEntry, TimelineQuery};
+use crate::validation::Language;
 
-const DEFAULT_COUNT: u32 = 50;
-const MAX_COUNT: u32 = 500;
+/// Where the API begins.
+pub(super) const ROOT: &str = "/notebook/v1";
+
+/// Does what was asked for.
+type Work = Box<dyn FnOnce(&Notebook<'_>) -> Result<Told, Rejection> + Send>;
+
+/// What a path and a method lead to.
+enum Route {
+    /// To be done away from the async workers.
+    Work(Work),
+    /// Ready at once: media type and body.
+    Ready(&'static str, Bytes),
+    /// Not by this method: what is allowed.
+    Method(&'static str),
+    /// Nothing is there.
+    Nowhere,
+}
+
+impl Route {
+    fn work(work: impl FnOnce(&Notebook<'_>) -> Result<Told, Rejection> + Send + 'static) -> Self {
+        Self::Work(Box::new(work))
+    }
+}
 
 /// Everything under `/notebook/v1`.
-pub(super) async fn handle(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: Data<Shared>) -> HttpResponse {
     let context = Context::fallback(&request, &shared);
-    let path = request.path().strip_prefix("/notebook/v1").unwrap_or_default().trim_matches('/').to_owned();
+    let path = request.path().strip_prefix(ROOT).unwrap_or_default().trim_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').collect();
-    let known =
-        matches!(parts.as_slice(), ["citizens"] | ["citizens", _] | ["citizens", _, "timeline"] | ["categories"]);
-    if known && !matches!(request.method().as_str(), "GET" | "HEAD") {
-        return not_allowed(&context, request.method().as_str(), "GET, HEAD");
-    }
-    let pairs = crate::engine::decode_pairs(request.query_string());
-    let result = match parts.as_slice() {
-        ["citizens"] => citizens(&context, &shared, &pairs).await,
-        ["citizens", id] => citizen(&context, &shared, id, &pairs).await,
-        ["citizens", id, "timeline"] => timeline(&context, &shared, id, &pairs).await,
-        ["categories"] => Ok(categories()),
-        _ => Err(Rejection::new(404, IssueCode::NotFound, format!("{} is nothing here", request.path()))),
+    let method = match request.method().as_str() {
+        "HEAD" => "GET",
+        method => method,
     };
-    match result {
-        Ok(body) => respond::plain_json(&context, &body),
+    let done = match route(method, &parts, &context) {
+        Route::Work(work) => run(&request, &mut payload, &shared, &context, work).await,
+        Route::Ready(media, body) => return super::respond::other(&context, 200, media, body),
+        Route::Method(allowed) => return not_allowed(&context, request.method().as_str(), allowed),
+        Route::Nowhere => {
+            let text = format!(
+                "{} is nothing here（ここには何もありません）; {ROOT}/openapi.json lists what is",
+                request.path()
+            );
+            Err(Rejection::new(404, IssueCode::NotFound, text))
+        }
+    };
+    match done {
+        Ok(told) => notebook(&context, &told),
         Err(refusal) => rejection(&context, &refusal),
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    shared: &Data<Shared>,
-    work: impl FnOnce(&Shared) -> Result<T, Rejection> + Send + 'static,
-) -> Result<T, Rejection> {
-    let shared = shared.clone();
-    tokio::task::spawn_blocking(move || work(&shared))
-        .await
-        .unwrap_or_else(|_| Err(Rejection::internal("an internal error was caught")))
-}
-
-fn unknown_parameter(name: &str, known: &str) -> Rejection {
-    Rejection::invalid(format!("unknown parameter {name:?}（不明なパラメータです）; known here: {known}"))
-}
-
-fn wrong(name: &str, value: &str, right: &str) -> Rejection {
-    Rejection::new(400, IssueCode::Value, format!("{name}={value} is wrong（値が正しくありません）: {right}"))
-}
-
-fn count(value: &str) -> Result<u32, Rejection> {
-    match value.parse::<u32>() {
-        Ok(count) if count > 0 => Ok(count.min(MAX_COUNT)),
-        _ => Err(wrong("count", value, "a whole number from 1 to 500 is expected")),
+fn route(method: &str, parts: &[&str], context: &Context) -> Route {
+    match documents::route(method, parts, context) {
+        Route::Nowhere => {}
+        found => return found,
+    }
+    match articles::route(method, parts) {
+        Route::Nowhere => {}
+        found => return found,
+    }
+    match citizens::route(method, parts) {
+        Route::Nowhere => entries::route(method, parts),
+        found => found,
     }
 }
 
-fn citizen_json(context: &Context, id: &str, row: &CitizenRow) -> Value {
-    json!({
-        "id": id,
-        "name": row.name,
-        "kana": row.kana,
-        "birthDate": row.birth_date,
-        "gender": row.gender,
-        "address": row.address,
-        "identifiers": {
-            "notebook": row.notebook_id,
-            "hospital": row.hospital_id,
-            "insured": row.insured_id,
-        },
-        "fhir": format!("{}/Patient/{id}", context.base),
-        "timeline": format!("{}/citizens/{id}/timeline", root(context)),
-    })
-}
-
-/// The notebook's own base.
-fn root(context: &Context) -> String {
-    format!("{}/notebook/v1", context.base.strip_suffix("/fhir").unwrap_or(&context.base))
-}
-
-async fn citizens(context: &Context, shared: &Data<Shared>, pairs: &[(String, String)]) -> Result<Value, Rejection> {
-    let (mut size, mut after) = (DEFAULT_COUNT, 0_i64);
-    for (name, value) in pairs {
-        match name.as_str() {
-            "count" => size = count(value)?,
-            "after" => after = value.parse().map_err(|_| wrong(name, value, "follow the link `next`"))?,
-            _ => return Err(unknown_parameter(name, "count, after")),
-        }
-    }
-    let mut rows = blocking(shared, move |shared| Ok(shared.engine.store().citizens(after, size + 1)?)).await?;
-    let more = rows.len() > size as usize;
-    rows.truncate(size as usize);
-    let next =
-        rows.last().filter(|_| more).map(|(key, ..)| format!("{}/citizens?count={size}&after={key}", root(context)));
-    let list: Vec<Value> = rows.iter().map(|(_, id, row)| citizen_json(context, id, row)).collect();
-    Ok(json!({ "citizens": list, "next": next }))
-}
-
-async fn find(shared: &Data<Shared>, id: &str) -> Result<(i64, CitizenRow), Rejection> {
-    let unknown = || {
-        Rejection::new(
-            404,
-            IssueCode::NotFound,
-            format!(
-                "no citizen {id:?} is known here（該当する方が見つかりません）; the id is the one of the FHIR Patient"
-            ),
-        )
+async fn run(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    shared: &Shared,
+    context: &Context,
+    work: Work,
+) -> Result<Told, Rejection> {
+    let mut asked = Asked {
+        member: acting_member(request)?,
+        tongue: tongue(request),
+        conditions: preconditions(request),
+        pairs: crate::engine::decode_pairs(request.query_string()),
+        base: context.base.clone(),
+        body: Bytes::new(),
     };
-    if !is_id(id) {
-        return Err(unknown());
+    if matches!(request.method().as_str(), "POST" | "PUT" | "PATCH") {
+        let refused = check_json(request);
+        let sent = body(payload, request, shared.settings.max_body).await;
+        refused?;
+        asked.body = sent?;
     }
-    let owned = id.to_owned();
-    blocking(shared, move |shared| Ok(shared.engine.store().citizen(&owned)?)).await?.ok_or_else(unknown)
+    shared.engine.blocking(move |engine| work(&Notebook::new(engine, asked)?)).await
 }
 
-async fn citizen(
-    context: &Context,
-    shared: &Data<Shared>,
-    id: &str,
-    pairs: &[(String, String)],
-) -> Result<Value, Rejection> {
-    if let Some((name, _)) = pairs.first() {
-        return Err(unknown_parameter(name, "none"));
+/// Who acts. The one place that says so: an authenticated subject takes the header's place.
+fn acting_member(request: &HttpRequest) -> Result<Option<String>, Rejection> {
+    let Some(value) = request.headers().get("x-notebook-member") else { return Ok(None) };
+    let text =
+        value.to_str().map_err(|_| Rejection::invalid("X-Notebook-Member is Type/id, such as Practitioner/1"))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// The language of messages: both where nobody says.
+fn tongue(request: &HttpRequest) -> Tongue {
+    let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    match header {
+        None | Some("*" | "") => Tongue::Both,
+        Some(header) => match Language::accepted(header) {
+            Language::Japanese => Tongue::Japanese,
+            Language::English => Tongue::English,
+        },
     }
-    let (_, row) = find(shared, id).await?;
-    Ok(citizen_json(context, id, &row))
 }
 
-fn categories() -> Value {
-    let list: Vec<Value> =
-        CATEGORIES.iter().map(|known| json!({ "code": known.code, "ja": known.ja, "en": known.en })).collect();
-    json!({ "categories": list })
-}
-
-/// `low:key:ordinal` of the last entry of a page.
-fn position(text: &str) -> Option<(i64, i64, i64)> {
-    let mut parts = text.split(':').map(str::parse::<i64>);
-    let position = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
-    parts.next().is_none().then_some(position)
-}
-
-async fn timeline(
-    context: &Context,
-    shared: &Data<Shared>,
-    id: &str,
-    pairs: &[(String, String)],
-) -> Result<Value, Rejection> {
-    let offset = shared.engine.store().options().default_offset_seconds;
-    let mut query = TimelineQuery { count: DEFAULT_COUNT, ..TimelineQuery::default() };
-    for (name, value) in pairs {
-        let date = || span(value, offset).ok_or_else(|| wrong(name, value, "a date such as 2026-01-31 is expected"));
-        match name.as_str() {
-            "category" => {
-                for code in value.split(',').filter(|code| !code.is_empty()) {
-                    if category(code).is_none() {
-                        let known: Vec<&str> = CATEGORIES.iter().map(|known| known.code).collect();
-                        return Err(wrong(name, code, &format!("known categories are {}", known.join(", "))));
-                    }
-                    query.categories.push(code.to_owned());
-                }
-            }
-            "from" => query.from = Some(date()?.low),
-            "to" => query.to = Some(date()?.high),
-            "count" => query.count = count(value)?,
-            "after" => query.after = Some(position(value).ok_or_else(|| wrong(name, value, "follow the link `next`"))?),
-            _ => return Err(unknown_parameter(name, "category, from, to, count, after")),
-        }
+/// JSON is taken, by any of its names.
+fn check_json(request: &HttpRequest) -> Result<(), Rejection> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).map(str::trim);
+    if media.is_some_and(|media| media.eq_ignore_ascii_case("application/merge-patch+json")) {
+        return Ok(());
     }
-    let (key, row) = find(shared, id).await?;
-    query.citizen = key;
-    let size = query.count;
-    query.count += 1;
-    let mut entries = blocking(shared, move |shared| Ok(shared.engine.store().timeline(&query)?)).await?;
-    let more = entries.len() > size as usize;
-    entries.truncate(size as usize);
-    let next = entries.last().filter(|_| more).map(|last| {
-        let mut link = format!("{}/citizens/{id}/timeline?", root(context));
-        for (name, value) in pairs.iter().filter(|(name, _)| name != "after") {
-            link.push_str(&format!("{name}={}&", encode(value)));
-        }
-        format!("{link}after={}:{}:{}", last.entry.happened_low.unwrap_or(i64::MIN), last.key, last.entry.ordinal)
-    });
-    let list: Vec<Value> = entries.iter().map(|entry| entry_json(context, entry)).collect();
-    Ok(json!({ "citizen": citizen_json(context, id, &row), "entries": list, "next": next }))
-}
-
-fn entry_json(context: &Context, found: &TimelineEntry) -> Value {
-    let entry = &found.entry;
-    let name = category(&entry.category);
-    let labels: Vec<&str> = entry.labels.split(',').filter(|label| !label.is_empty()).collect();
-    json!({
-        "category": entry.category,
-        "categoryName": { "ja": name.map(|known| known.ja), "en": name.map(|known| known.en) },
-        "date": entry.date_text,
-        "from": entry.happened_low.map(format_instant),
-        "to": entry.happened_high.map(format_instant),
-        "title": entry.title,
-        "detail": entry.detail,
-        "status": entry.status,
-        "labels": labels,
-        "fhir": format!("{}/{}/{}", context.base, found.resource_type, found.resource_id),
-    })
+    if sends_xml(request) {
+        return Err(Rejection::new(415, IssueCode::NotSupported, "the notebook takes application/json"));
+    }
+    check_content_type(request)
 }

@@ -214,11 +214,21 @@ pub(super) async fn json_from_xml(body: Bytes) -> Result<Bytes, Rejection> {
     .await
 }
 
-/// 200 with a JSON document of the notebook API.
-pub(super) fn plain_json(context: &Context, value: &serde_json::Value) -> HttpResponse {
-    let mut response = begin(200, context);
+/// An answer of the notebook API.
+pub(super) fn notebook(context: &Context, told: &crate::operations::notebook::Told) -> HttpResponse {
+    let mut response = begin(told.status, context);
     response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
-    response.body(value.to_string())
+    if let Some(version) = told.version {
+        response.insert_header((header::ETAG, format!("W/\"{version}\"")));
+    }
+    if let Some(updated) = told.updated {
+        response.insert_header((header::LAST_MODIFIED, http_date(updated)));
+    }
+    if let Some(location) = told.location.as_ref().filter(|_| told.status == 201) {
+        let root = context.base.strip_suffix("/fhir").unwrap_or(&context.base);
+        response.insert_header((header::LOCATION, format!("{root}/notebook/v1/{location}")));
+    }
+    response.body(told.body.to_string())
 }
 
 /// Something that is no resource.

@@ -137,7 +137,7 @@ struct Compiled {
     fixed: Vec<(Lens, &'static str)>,
     present: Vec<Lens>,
     absent: Vec<Lens>,
-    defaults: Vec<(Lens, &'static str)>,
+    defaults: Vec<(Lens, Node<'static>)>,
     /// In the order of the entity's fields.
     fields: Vec<Option<Lens>>,
 }
@@ -208,7 +208,14 @@ impl Compiled {
             fixed: pairs(source.fixed)?,
             present: source.present.iter().map(|path| at_row(path)).collect::<Option<_>>()?,
             absent: source.absent.iter().map(|path| lens(path)).collect::<Option<_>>()?,
-            defaults: pairs(source.defaults)?,
+            defaults: source
+                .defaults
+                .iter()
+                .map(|(path, text)| {
+                    let is_boolean = Lens::end(start, path).is_some_and(|end| definitions().get(end).name == "boolean");
+                    Some((lens(path)?, if is_boolean { Node::Bool(*text == "true") } else { Node::string(*text) }))
+                })
+                .collect::<Option<_>>()?,
             fields: entity
                 .fields
                 .iter()
@@ -373,11 +380,6 @@ impl Mapping {
         for (lens, text) in &source.fixed {
             lens.set(&mut resource, Node::string(*text));
         }
-        for (lens, text) in &source.defaults {
-            if lens.get(&resource).is_none() {
-                lens.set(&mut resource, Node::string(*text));
-            }
-        }
         if let Some(lens) = &source.citizen
             && !citizen_id.is_empty()
             && source.citizens(&resource).is_none()
@@ -392,6 +394,11 @@ impl Mapping {
             lens.set(&mut resource, value);
         }
         self.write_fields(source, cells, &mut resource);
+        for (lens, value) in &source.defaults {
+            if lens.get(&resource).is_none() {
+                lens.set(&mut resource, value.clone());
+            }
+        }
         resource
     }
 

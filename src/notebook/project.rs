@@ -109,6 +109,17 @@ fn drafts(type_name: &str, resource: &Node<'_>) -> Vec<Draft> {
     }
 }
 
+/// What people call a person, an organization, a team; `None` when the resource does not say.
+#[must_use]
+pub fn name_of(type_name: &str, resource: &Node<'_>) -> Option<String> {
+    match type_name {
+        "Patient" | "Practitioner" | "RelatedPerson" | "Person" => citizen::written_name(resource),
+        "PractitionerRole" => resource.get("practitioner").and_then(texts::reference),
+        "Device" => texts::text(resource.list("deviceName").first()?, "name"),
+        _ => texts::text(resource, "name"),
+    }
+}
+
 /// Ids of the local patients a resource is about; an appointment may have several.
 fn subjects(type_name: &str, resource: &Node<'_>) -> Vec<String> {
     let mut ids: Vec<String> = if type_name == "Appointment" {

@@ -11,10 +11,13 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::StoreError;
 use super::connection::{Connection, Statement, Value};
-use super::notebook::{Cell, EntityRow};
+use super::notebook::{Cell, EntityRow, Membership};
 use super::record::VersionRecord;
 use super::search::Found;
 use super::type_of_key;
+
+/// What orders rows without a date.
+const MISSING: i64 = i64::MIN + 1;
 
 /// A table of the notebook.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,6 +105,8 @@ pub struct EntityQuery {
     pub table: &'static EntityTable,
     /// Key of the Patient; `None` for all.
     pub citizen: Option<i64>,
+    /// Those in whose teams somebody is, when no citizen is named.
+    pub team: Option<Membership>,
     /// Columns that have this text.
     pub equal: Vec<(&'static str, String)>,
     /// Columns (dates) at or after, at or before, µs.
@@ -123,6 +128,7 @@ impl EntityQuery {
         Self {
             table,
             citizen: Some(citizen),
+            team: None,
             equal: Vec::new(),
             between: Vec::new(),
             order: None,
@@ -158,21 +164,30 @@ struct Record {
     version: VersionRecord,
 }
 
-/// Rows without a date come last, whichever way they are ordered.
+/// Rows without a date come last, whichever way they are ordered; in the order of an index, at its
+/// beginning.
 fn order_by(query: &EntityQuery) -> String {
-    let missing = if query.ascending { i64::MAX } else { i64::MIN + 1 };
-    query.order.map_or_else(|| "e.key".to_owned(), |column| format!("coalesce(e.{column}_at, {missing})"))
+    let missing = if query.ascending { i64::MAX } else { MISSING };
+    let Some(column) = query.order else { return "e.key".to_owned() };
+    let is_indexed = query.table.columns.iter().any(|known| known.name == column && known.indexed);
+    if is_indexed { format!("e.{column}_at") } else { format!("coalesce(e.{column}_at, {missing})") }
 }
 
-/// One page of a notebook table.
+/// One page of a notebook table: its rows are chosen first, then their resources read.
 pub(super) fn find(connection: &mut Connection, query: &EntityQuery) -> Result<Vec<EntityFound>, StoreError> {
     let order = order_by(query);
-    let mut statement = Statement::new("SELECT e.key, r.id, e.ordinal, ");
-    statement.sql(&order).sql(" AS place, r.version, r.updated, r.method, r.body FROM ").sql(&query.table.name);
-    statement.sql(" e JOIN resource r ON r.key = e.key WHERE r.state = 1");
-    if let Some(citizen) = query.citizen {
-        statement.sql(" AND e.citizen = ").bind(citizen);
-    }
+    let mut statement = Statement::new(
+        "SELECT p.key, r.id, p.ordinal, p.place, r.version, r.updated, r.method, r.body FROM (SELECT e.key AS key, e.ordinal AS ordinal, ",
+    );
+    statement.sql(&order).sql(" AS place FROM ").sql(&query.table.name).sql(" e WHERE ");
+    match (&query.citizen, &query.team) {
+        (Some(citizen), _) => statement.sql("e.citizen = ").bind(*citizen),
+        (None, Some(team)) => {
+            statement.sql("e.citizen IN ");
+            team.citizens(&mut statement)
+        }
+        (None, None) => statement.sql("e.citizen >= 0"),
+    };
     for (column, text) in &query.equal {
         statement.sql(" AND e.").sql(column).sql(" = ").bind(text.as_str());
     }
@@ -182,6 +197,7 @@ pub(super) fn find(connection: &mut Connection, query: &EntityQuery) -> Result<V
         }
         if let Some(to) = to {
             statement.sql(" AND e.").sql(column).sql("_at <= ").bind(*to);
+            statement.sql(" AND e.").sql(column).sql("_at > ").bind(MISSING);
         }
     }
     let (sign, direction) = if query.ascending { (" > ", " ASC") } else { (" < ", " DESC") };
@@ -189,8 +205,15 @@ pub(super) fn find(connection: &mut Connection, query: &EntityQuery) -> Result<V
         statement.sql(" AND (").sql(&order).sql(", e.key, e.ordinal)").sql(sign).sql("(");
         statement.bind(place).sql(", ").bind(key).sql(", ").bind(ordinal).sql(")");
     }
-    statement.sql(" ORDER BY place").sql(direction).sql(", e.key").sql(direction).sql(", e.ordinal").sql(direction);
-    statement.sql(" LIMIT ").bind(i64::from(query.count));
+    for (table, is_outer) in [("e", false), ("p", true)] {
+        let place = if is_outer { "p.place" } else { order.as_str() };
+        statement.sql(" ORDER BY ").sql(place).sql(direction);
+        statement.sql(", ").sql(table).sql(".key").sql(direction).sql(", ").sql(table).sql(".ordinal").sql(direction);
+        if !is_outer {
+            statement.sql(" LIMIT ").bind(i64::from(query.count));
+            statement.sql(") p JOIN resource r ON r.key = p.key WHERE r.state = 1");
+        }
+    }
     let found: Vec<Record> = connection.load(&statement)?;
     Ok(found
         .into_iter()
@@ -222,15 +245,20 @@ pub(super) fn add(written: &mut Written, row: &EntityRow, key: i64, citizen: i64
             (ColumnKind::Text, cell) => values.push(text(cell)),
             (ColumnKind::Date, Cell::Date(written, begins)) => {
                 values.push(written.as_str().into());
-                values.push(Value::OptionalInteger(*begins));
+                values.push(at(column, *begins));
             }
             (ColumnKind::Date, cell) => {
                 values.push(text(cell));
-                values.push(Value::OptionalInteger(None));
+                values.push(at(column, None));
             }
         }
     }
     rows.push(values);
+}
+
+/// Without a date, the beginning of an index.
+fn at(column: &EntityColumn, begins: Option<i64>) -> Value {
+    Value::OptionalInteger(if column.indexed { Some(begins.unwrap_or(MISSING)) } else { begins })
 }
 
 fn text(cell: &Cell) -> Value {

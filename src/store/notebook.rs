@@ -1,5 +1,8 @@
 //! Notebook rows: what the contact notebook shows, beside the resources it comes from.
 
+mod citizens;
+mod unread;
+
 use std::borrow::Cow;
 
 use diesel::QueryableByName;
@@ -9,6 +12,11 @@ use super::connection::{Connection, Statement, Value};
 use super::{EntityTable, StoreError, type_of_key};
 use crate::format::json::Node;
 use crate::r4::definitions;
+
+pub(super) use citizens::citizens;
+pub use citizens::{CitizenQuery, Membership};
+pub use unread::{Reader, UnreadQuery, UnreadRow};
+pub(super) use unread::{comment_counts, count_unread, unread};
 
 /// The notebook rows of one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -193,18 +201,6 @@ pub(super) fn citizen(
         let (key, _, row) = record.split();
         (key, row)
     }))
-}
-
-/// Citizens by key, after `after`.
-pub(super) fn citizens(
-    connection: &mut Connection,
-    after: i64,
-    count: u32,
-) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
-    let mut statement = Statement::new(CITIZEN);
-    statement.sql("WHERE c.key > ").bind(after).sql(" ORDER BY c.key LIMIT ").bind(i64::from(count));
-    let found: Vec<CitizenRecord> = connection.load(&statement)?;
-    Ok(found.into_iter().map(CitizenRecord::split).collect())
 }
 
 #[derive(QueryableByName)]

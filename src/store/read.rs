@@ -16,7 +16,7 @@ use super::entity::{self, EntityFound, EntityQuery};
 use super::explain::{self, Explanation};
 use super::gather::{self, Gathering};
 use super::history::{self, HistoryPage, HistoryQuery};
-use super::notebook::{self, CitizenRow, TimelineEntry, TimelineQuery};
+use super::notebook::{self, CitizenQuery, CitizenRow, TimelineEntry, TimelineQuery, UnreadQuery, UnreadRow};
 use super::parameters::{self, InUse};
 use super::record::VersionRecord;
 use super::reindex;
@@ -252,12 +252,36 @@ impl Store {
         notebook::citizen(&mut *self.reader()?, patient, id)
     }
 
-    /// Citizens in the order they came, after a key. Blocks.
+    /// Citizens in the order they came. Blocks.
     ///
     /// # Errors
     /// What the database says.
-    pub fn citizens(&self, after: i64, count: u32) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
-        notebook::citizens(&mut *self.reader()?, after, count)
+    pub fn citizens(&self, query: &CitizenQuery) -> Result<Vec<(i64, String, CitizenRow)>, StoreError> {
+        notebook::citizens(&mut *self.reader()?, query)
+    }
+
+    /// What a member has not read, newest first. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unread(&self, query: &UnreadQuery) -> Result<Vec<UnreadRow>, StoreError> {
+        notebook::unread(&mut *self.reader()?, query)
+    }
+
+    /// How much a member has not read, counted to the number the query asks for. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn count_unread(&self, query: &UnreadQuery) -> Result<u64, StoreError> {
+        notebook::count_unread(&mut *self.reader()?, query)
+    }
+
+    /// How many comments each of these articles (`Communication/x`) has. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn comment_counts(&self, articles: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
+        notebook::comment_counts(&mut *self.reader()?, articles)
     }
 
     /// One page of a typed notebook table.

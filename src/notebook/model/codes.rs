@@ -1,6 +1,9 @@
 //! What a code may be: the codes of the system or value set that the table's path names, with names in
 //! both languages, from our own guide and from what HL7 publishes. `None` where any code may stand.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::{FieldKind, Mapping};
 use crate::format::json::Node;
 use crate::r4::canonical::{Canonicals, Definition, split, standard};
@@ -23,10 +26,31 @@ const DEPTH: usize = 4;
 /// More codes than a form can offer are no list.
 const MOST: usize = 300;
 
+/// The codes of each field of an entity.
+type OfFields = Arc<Vec<Option<Vec<NamedCode>>>>;
+
 impl Mapping {
+    /// The codes of all fields in a source; made when they are first asked for.
+    #[must_use]
+    pub fn named_codes(&self, source: usize) -> OfFields {
+        static MADE: Mutex<BTreeMap<(&'static str, usize), OfFields>> = Mutex::new(BTreeMap::new());
+        let name = (self.entity.name, source);
+        let known = MADE.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        known.unwrap_or_else(|| {
+            let made = (0..self.entity.fields.len()).map(|field| self.look_up_codes(source, field)).collect();
+            let made = Arc::new(made);
+            MADE.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&made));
+            made
+        })
+    }
+
     /// The codes a field may hold in a source, when they are a closed list.
     #[must_use]
     pub fn codes(&self, source: usize, field: usize) -> Option<Vec<NamedCode>> {
+        self.named_codes(source).get(field).cloned().flatten()
+    }
+
+    fn look_up_codes(&self, source: usize, field: usize) -> Option<Vec<NamedCode>> {
         let (source, field) = (self.entity.sources.get(source)?, self.entity.fields.get(field)?);
         if field.kind != FieldKind::Code {
             return None;

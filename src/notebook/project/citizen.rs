@@ -46,6 +46,13 @@ pub(super) fn citizen(patient: &Node<'_>) -> CitizenRow {
     }
 }
 
+/// The name in ideographs, else another.
+pub(super) fn written_name(person: &Node<'_>) -> Option<String> {
+    let names = person.list("name");
+    let written = names.iter().find(|name| representation(name) == Some("IDE"));
+    written.or_else(|| names.iter().find(|name| representation(name) != Some("SYL"))).and_then(texts::human_name)
+}
+
 fn representation<'n>(name: &'n Node<'_>) -> Option<&'n str> {
     let extension = name.list("extension").iter().find(|extension| extension.text("url") == Some(REPRESENTATION))?;
     extension.text("valueCode")

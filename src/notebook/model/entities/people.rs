@@ -200,6 +200,7 @@ pub(super) const GROUP: Entity = Entity {
     sources: &[Source {
         resource: "Group",
         fixed: &[("type", "practitioner")],
+        defaults: &[("actual", "true")],
         paths: &[("name", "name"), ("active", "active")],
         ..SOURCE
     }],
