@@ -21,6 +21,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::access::{Interaction, Subject};
 use crate::engine::{Answer, Engine, Preconditions, Rejection};
 use crate::format::json;
 use crate::notebook::model::Filling;
@@ -121,6 +122,10 @@ impl<'e> Notebook<'e> {
     pub fn new(engine: &'e Engine, asked: Asked) -> Result<Self, Rejection> {
         let now = jiff::Timestamp::now().as_microsecond();
         let mut notebook = Self { engine, asked, member: None, now, names: RefCell::default() };
+        if let Subject::Person { user, .. } = &engine.caller().subject {
+            // Who signed in acts, whoever the request names.
+            notebook.asked.member = Some(user.to_string());
+        }
         if let Some(reference) = notebook.asked.member.clone() {
             notebook.member = Some(notebook.find_member(&reference)?);
         }
@@ -268,8 +273,14 @@ impl<'e> Notebook<'e> {
         serde_json::from_slice(&self.asked.body).map_err(|error| wrong(error.to_string()))
     }
 
+    /// Refuses to read what the caller's token does not allow.
+    fn may_read_of(&self, type_names: &[&str]) -> Result<(), Rejection> {
+        type_names.iter().try_for_each(|name| self.engine.permit(Interaction::Search, name))
+    }
+
     /// A citizen by id: key and row.
     fn citizen(&self, id: &str) -> Result<(i64, CitizenRow), Rejection> {
+        self.engine.permit(Interaction::Read, "Patient")?;
         let found = if is_id(id) { self.engine.store().citizen(id)? } else { None };
         found.ok_or_else(|| {
             self.refuse(

@@ -218,6 +218,7 @@ impl Notebook<'_> {
     }
 
     fn comment_list(&self, id: &str, place: &Place) -> Result<Vec<Value>, Rejection> {
+        self.may_read_of(&["Communication"])?;
         let comments = mapped("comment");
         let citizen = place.citizen.as_deref().map(|id| self.citizen(id)).transpose()?.map(|(key, _)| key);
         let query = EntityQuery {

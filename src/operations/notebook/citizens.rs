@@ -54,6 +54,7 @@ impl Notebook<'_> {
         }
         let size = query.count as usize;
         query.count += 1;
+        self.may_read_of(&["Patient"])?;
         let mut rows = self.engine.store().citizens(&query)?;
         let more = rows.len() > size;
         rows.truncate(size);
@@ -173,6 +174,8 @@ impl Notebook<'_> {
     pub(super) fn timeline_page(&self, mut query: TimelineQuery) -> Result<(Vec<Value>, Option<String>), Rejection> {
         let size = query.count as usize;
         query.count += 1;
+        // A timeline is of all types.
+        self.may_read_of(&[""])?;
         let mut entries = self.engine.store().timeline(&query)?;
         let more = entries.len() > size;
         entries.truncate(size);

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{DEFAULT_COUNT, Notebook, Told, remarks, type_name, unreadable};
+use crate::access::Interaction;
 use crate::engine::{Answer, Payload, Preconditions, Rejection};
 use crate::format::json::{self, Node};
 use crate::notebook::model::check::{Complaint, check};
@@ -125,6 +126,8 @@ impl Notebook<'_> {
     ) -> Result<(Vec<Value>, Option<String>), Rejection> {
         let size = query.count as usize;
         query.count += 1;
+        let types: Vec<&str> = mapping.entity.sources.iter().map(|source| source.resource).collect();
+        self.may_read_of(&types)?;
         let mut found = self.engine.store().entities(&query)?;
         let more = found.len() > size;
         found.truncate(size);
@@ -434,6 +437,7 @@ impl Notebook<'_> {
                 _ => return Err(self.unknown_parameter(name, "count, after")),
             }
         }
+        self.engine.permit(Interaction::Read, target.type_name)?;
         let number = definitions().resource_number(target.type_name).unwrap_or(0);
         let page = self.engine.store().history(&HistoryQuery {
             scope: HistoryScope::Instance(number, target.id.clone()),

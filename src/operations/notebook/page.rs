@@ -55,6 +55,7 @@ impl Notebook<'_> {
 
     /// The certification that is valid today.
     pub(super) fn care_level(&self, citizen: i64) -> Result<Option<Value>, Rejection> {
+        self.may_read_of(&["Observation"])?;
         let levels = mapped("care_level");
         let query = EntityQuery {
             order: Some("starts"),

@@ -50,6 +50,7 @@ impl Notebook<'_> {
     /// How much who acts has not read about a citizen; `None` when nobody acts.
     pub(super) fn unread_count(&self, citizen: i64) -> Result<Option<u64>, Rejection> {
         let Some(member) = &self.member else { return Ok(None) };
+        self.may_read_of(&["Communication"])?;
         let reader = self.reader(member)?;
         let query = UnreadQuery { reader, citizen: Some(citizen), count: MOST_COUNTED, after: None };
         Ok(Some(self.engine.store().count_unread(&query)?))
@@ -76,6 +77,7 @@ impl Notebook<'_> {
             }
             None => "unread".to_owned(),
         };
+        self.may_read_of(&["Communication"])?;
         let total = UnreadQuery { count: MOST_COUNTED, after: None, ..query.clone() };
         let total = self.engine.store().count_unread(&total)?;
         let size = query.count as usize;

@@ -17,6 +17,7 @@ const MOST: u32 = 500;
 
 impl Notebook<'_> {
     fn rows_of(&self, mapping: &'static Mapping, citizen: i64) -> Result<Vec<EntityFound>, Rejection> {
+        self.may_read_of(&["CareTeam"])?;
         Ok(self.engine.store().entities(&EntityQuery::of(&mapping.table, citizen, MOST))?)
     }
 

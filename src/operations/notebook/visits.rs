@@ -31,6 +31,7 @@ impl Notebook<'_> {
                 _ => return Err(self.unknown_parameter(name, "from, to, citizen, member, count")),
             }
         }
+        self.may_read_of(&["Appointment", "Encounter", "CarePlan"])?;
         let from = from.unwrap_or_else(|| self.today());
         let to = to.unwrap_or(from + DEFAULT_DAYS * DAY - 1);
         let key = citizen.as_deref().map(|id| self.citizen(id)).transpose()?.map(|(key, _)| key);
