@@ -35,6 +35,7 @@ mod cursor;
 mod deadline;
 mod entity;
 mod explain;
+mod fls;
 mod gather;
 mod history;
 mod holds;
@@ -77,6 +78,9 @@ pub use content::Content;
 pub use deadline::until;
 pub use entity::{ColumnKind, EntityColumn, EntityFound, EntityQuery, EntityTable};
 pub use explain::{ExplainedCondition, ExplainedStatement, Explanation};
+pub use fls::{
+    AlarmRow, EpisodeRow, LiaisonChange, LiaisonRows, LiaisonState, Registered, RegistryOrder, RegistryQuery,
+};
 pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;

@@ -7,6 +7,7 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::Engine;
+use crate::fls::Rules;
 use crate::r4::canonical::{Canonicals, Layers, standard};
 use crate::r4::guide::guide;
 use crate::store::{PackagedDefinitions, StoredCodeSystems, StoredDefinitions};
@@ -21,6 +22,8 @@ pub(super) struct Knowledge {
     terminology: OnceLock<Arc<Terminology>>,
     validator: OnceLock<Arc<Validator>>,
     local: OnceLock<Arc<dyn Canonicals>>,
+    /// The rules of fracture liaison, and the generation they were read at.
+    liaison: RwLock<Option<(u64, Arc<Rules>)>>,
     /// Names of systems, and the generation they were read at.
     names: RwLock<Option<(u64, Arc<Equivalence>)>>,
 }
@@ -62,6 +65,22 @@ impl Engine {
             let definitions = Arc::clone(self.definitions());
             Arc::new(Validator::new(definitions, Arc::<Terminology>::clone(self.terminology())))
         })
+    }
+
+    /// The rules of fracture liaison in force. Asking may block.
+    #[must_use]
+    pub fn liaison_rules(&self) -> Arc<Rules> {
+        let generation = self.definitions().generation();
+        let known = self.knowledge.liaison.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some((read_at, rules)) if read_at == generation => rules,
+            _ => {
+                let rules = Arc::new(Rules::read(self.definitions().as_ref()));
+                let mut kept = self.knowledge.liaison.write().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some((generation, Arc::clone(&rules)));
+                rules
+            }
+        }
     }
 
     /// Every name of a code system or namespace, itself first: by the table of published pairs and by

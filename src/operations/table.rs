@@ -31,6 +31,7 @@ const ROOMS: &[&[Operation]] = &[
     super::graphql::OPERATIONS,
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
+    super::measure::OPERATIONS,
     super::reindex::OPERATIONS,
     super::package::OPERATIONS,
     super::validate::OPERATIONS,
@@ -39,6 +40,7 @@ const ROOMS: &[&[Operation]] = &[
 /// OperationDefinitions of our own, by the end of their canonical URL.
 const OWN: &[&str] = &[
     include_str!("definitions/Bundle-ingest-document.json"),
+    include_str!("definitions/Measure-evaluate-measure.json"),
     include_str!("definitions/diff.json"),
     include_str!("definitions/fhirpath.json"),
     include_str!("definitions/SearchParameter-reindex-status.json"),

@@ -1,0 +1,331 @@
+//! Keeps what fracture liaison derives up to date: follows the change log, computes citizens anew, and once a day
+//! those for whom something changes by itself.
+//!
+//! Who asks for the registry or a measure gets everything that was acknowledged before: [`catch_up`] runs first, and
+//! mostly finds nothing to do, because a thread of the server does the same twice a second.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+
+use crate::engine::{Engine, Rejection};
+use crate::fls::facts::TYPES;
+use crate::fls::registry::{Status, status};
+use crate::fls::{Day, Facts, Rules, facts};
+use crate::format::json::{self, Node};
+use crate::r4::definitions;
+use crate::r4::reference::Reference;
+use crate::store::{AlarmRow, EpisodeRow, LiaisonChange, LiaisonRows};
+
+/// Changes of one step.
+const STEP: u32 = 5_000;
+/// Citizens computed and written at once.
+const CITIZENS: usize = 400;
+/// Raised when facts are read in another way: everything is computed anew then.
+const FORMAT: u32 = 1;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Citizens whose facts were read from their resources.
+    pub read: usize,
+    /// Citizens who were only computed for another day.
+    pub swept: usize,
+}
+
+/// Today, in Japan.
+#[must_use]
+pub fn today() -> Day {
+    Day::of_micros(jiff::Timestamp::now().as_microsecond())
+}
+
+/// One process does this once at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Brings everything up to what was written before this call, and to today. Blocks.
+///
+/// # Errors
+/// What the database says.
+pub fn catch_up(engine: &Engine) -> Result<Done, Rejection> {
+    run(engine, today(), &mut |_| {})
+}
+
+/// Computes everything anew. Blocks; `progress` is told the number of citizens done.
+///
+/// # Errors
+/// What the database says.
+pub fn rebuild(engine: &Engine, progress: &mut dyn FnMut(usize)) -> Result<Done, Rejection> {
+    {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = engine.store().liaison_state()?;
+        engine.store().liaison_save(state.position, -1, "", Vec::new())?;
+    }
+    run(engine, today(), progress)
+}
+
+fn run(engine: &Engine, today: Day, progress: &mut dyn FnMut(usize)) -> Result<Done, Rejection> {
+    let rules = engine.liaison_rules();
+    let law = format!("{FORMAT}.{:016x}", rules.fingerprint);
+    let basis = format!("{law} {today}");
+    let first = engine.store().liaison_state()?;
+    if first.position == first.head && first.basis == basis {
+        return Ok(Done::default());
+    }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut done = Done::default();
+    let keeper = Keeper { engine, rules: &rules, today };
+    // What is written while this runs belongs to the next run: a busy server must not keep anybody waiting.
+    loop {
+        let state = engine.store().liaison_state()?;
+        if state.position >= first.head && state.basis == basis {
+            return Ok(done);
+        }
+        if state.position < 0 || state.basis.split(' ').next() != Some(law.as_str()) {
+            keeper.all(state.position, state.head, &basis, &mut done, progress)?;
+        } else if state.basis != basis {
+            keeper.sweep(state.position, &state.basis, &basis, &mut done, progress)?;
+        } else {
+            keeper.follow(state.position, &basis, &mut done)?;
+        }
+    }
+}
+
+struct Keeper<'e> {
+    engine: &'e Engine,
+    rules: &'e Rules,
+    today: Day,
+}
+
+fn type_numbers() -> Vec<u8> {
+    TYPES.iter().filter_map(|name| definitions().resource_number(name)).collect()
+}
+
+impl Keeper<'_> {
+    /// Every citizen from their resources.
+    fn all(
+        &self,
+        position: i64,
+        head: i64,
+        basis: &str,
+        done: &mut Done,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), Rejection> {
+        let store = self.engine.store();
+        let mut after = 0;
+        // Nothing is current until all is: a run that is interrupted begins anew.
+        if position >= 0 && !store.liaison_save(position, -1, "", Vec::new())? {
+            return Ok(());
+        }
+        loop {
+            let citizens = store.liaison_patients(after, u32::try_from(CITIZENS).unwrap_or(u32::MAX))?;
+            let Some(last) = citizens.last() else { break };
+            after = *last;
+            done.read += citizens.len();
+            if !store.liaison_save(-1, -1, "", self.rows(&citizens)?)? {
+                return Ok(());
+            }
+            progress(done.read);
+        }
+        store.liaison_prune()?;
+        store.liaison_save(-1, head, basis, Vec::new())?;
+        Ok(())
+    }
+
+    /// Those for whom something changed by itself until today.
+    fn sweep(
+        &self,
+        position: i64,
+        was: &str,
+        basis: &str,
+        done: &mut Done,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), Rejection> {
+        let store = self.engine.store();
+        let mut after = 0;
+        loop {
+            let page = store.liaison_facts(
+                after,
+                u32::try_from(CITIZENS).unwrap_or(u32::MAX),
+                Some(i64::from(self.today.0)),
+            )?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            let mut rows = Vec::new();
+            for (citizen, facts) in &page {
+                let Ok(facts) = serde_json::from_slice::<Facts>(facts) else { continue };
+                rows.push(rows_of(*citizen, &facts, &status(&facts, self.rules, self.today), false));
+            }
+            done.swept += rows.len();
+            if !store.liaison_save(position, position, was, rows)? {
+                return Ok(());
+            }
+            progress(done.swept);
+        }
+        store.liaison_save(position, position, basis, Vec::new())?;
+        Ok(())
+    }
+
+    /// Those concerned by what was written after a position.
+    fn follow(&self, position: i64, basis: &str, done: &mut Done) -> Result<(), Rejection> {
+        let store = self.engine.store();
+        let (next, changes) = store.liaison_changes(position, STEP, &type_numbers())?;
+        let citizens = self.concerned(&changes)?;
+        for some in citizens.chunks(CITIZENS) {
+            if !store.liaison_save(position, position, basis, self.rows(some)?)? {
+                return Ok(());
+            }
+            done.read += some.len();
+        }
+        store.liaison_save(position, next, basis, Vec::new())?;
+        Ok(())
+    }
+
+    /// Keys of the Patients that changed resources are about, and were about before.
+    fn concerned(&self, changes: &[LiaisonChange]) -> Result<Vec<i64>, Rejection> {
+        let patient = definitions().resource_number("Patient").unwrap_or(0);
+        let mut keys = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        for change in changes {
+            if change.type_number == patient {
+                keys.insert(change.key);
+                continue;
+            }
+            for body in [&change.now, &change.before].into_iter().flatten().filter(|body| !body.is_empty()) {
+                if let Ok(resource) = json::parse(body) {
+                    subjects(&resource, &mut ids);
+                }
+            }
+        }
+        let ids: Vec<String> = ids.into_iter().collect();
+        keys.extend(self.engine.store().liaison_keys(&ids)?);
+        Ok(keys.into_iter().collect())
+    }
+
+    /// The rows of citizens, from all their resources.
+    fn rows(&self, citizens: &[i64]) -> Result<Vec<LiaisonRows>, Rejection> {
+        let store = self.engine.store();
+        let registry = store.registry();
+        let parameters: Vec<i32> = type_numbers()
+            .into_iter()
+            .filter_map(|number| registry.find(number, "patient").map(|parameter| parameter.number))
+            .collect();
+        let mut bodies: HashMap<i64, Vec<(u8, bytes::Bytes)>> = HashMap::new();
+        for (citizen, number, body) in store.liaison_load(citizens, &parameters)? {
+            bodies.entry(citizen).or_default().push((number, body));
+        }
+        let medication = definitions().resource_number("Medication").unwrap_or(0);
+        let resolve = |reference: &str| {
+            let id = reference.strip_prefix("Medication/")?;
+            let version = store.current(medication, id).ok()??;
+            json::parse(&version.body).ok().map(Node::into_owned)
+        };
+        let patient = definitions().resource_number("Patient").unwrap_or(0);
+        let mut rows = Vec::with_capacity(citizens.len());
+        for citizen in citizens {
+            let bodies = bodies.remove(citizen).unwrap_or_default();
+            if !bodies.iter().any(|(number, _)| *number == patient) {
+                rows.push(LiaisonRows { citizen: *citizen, gone: true, ..LiaisonRows::default() });
+                continue;
+            }
+            let parsed: Vec<(&str, Node<'_>)> = bodies
+                .iter()
+                .filter_map(|(number, body)| {
+                    let name = definitions().resource_by_number(*number)?.name.as_str();
+                    Some((name, json::parse(body).ok()?))
+                })
+                .collect();
+            let facts = facts::facts(self.rules, parsed.iter().map(|(name, node)| (*name, node)), &resolve);
+            let status = status(&facts, self.rules, self.today);
+            rows.push(rows_of(*citizen, &facts, &status, true));
+        }
+        Ok(rows)
+    }
+}
+
+/// Ids of the Patients a resource is about.
+fn subjects(resource: &Node<'_>, ids: &mut BTreeSet<String>) {
+    let direct = ["subject", "patient", "for"].iter().filter_map(|name| resource.get(name));
+    let actors = resource.list("participant").iter().filter_map(|part| part.get("actor"));
+    for reference in direct.chain(actors) {
+        if let Some(Reference::Local { resource_type: "Patient", id, .. }) =
+            reference.text("reference").map(Reference::parse)
+        {
+            ids.insert(id.to_owned());
+        }
+    }
+}
+
+fn rows_of(citizen: i64, facts: &Facts, status: &Status, with_facts: bool) -> LiaisonRows {
+    let patient = format!("Patient/{}", facts.person.id);
+    let episodes = status.rows.iter().map(|row| {
+        let next = row.standing.next();
+        EpisodeRow {
+            id: row.episode.id.clone(),
+            fracture: i64::from(row.episode.day.0),
+            site: row.episode.site.clone(),
+            state: row.standing.state.clone(),
+            facility: row.episode.facility.clone(),
+            municipality: row.municipality.clone(),
+            owner: row.owner().to_owned(),
+            activity: next.map(|next| next.code.clone()).unwrap_or_default(),
+            due: next.map(|next| i64::from(next.due.0)),
+            overdue: i64::try_from(row.overdue().len()).unwrap_or(i64::MAX),
+            alarms: i64::try_from(row.alarms.len()).unwrap_or(i64::MAX),
+            body: row.json(&patient).to_string().into_bytes(),
+        }
+    });
+    let alarms = status.alarms.iter().map(|alarm| AlarmRow {
+        id: alarm.id.clone(),
+        code: alarm.code.clone(),
+        since: i64::from(alarm.since.0),
+        acknowledged: alarm.acknowledged.is_some(),
+        body: json!({
+            "id": alarm.id, "patient": patient, "code": alarm.code, "about": alarm.about,
+            "since": alarm.since.to_string(), "severity": alarm.severity,
+            "text": { "ja": alarm.ja, "en": alarm.en }, "sources": alarm.sources,
+            "episode": (!alarm.episode.is_empty()).then_some(alarm.episode.as_str()),
+            "acknowledged": alarm.acknowledged.as_ref().map(|(day, who, reason)| json!({ "day": day.to_string(), "who": who, "reason": reason })),
+        })
+        .to_string()
+        .into_bytes(),
+    });
+    LiaisonRows {
+        citizen,
+        facts: with_facts.then(|| serde_json::to_vec(facts).unwrap_or_default()),
+        gone: false,
+        next: status.next.map(|day| i64::from(day.0)),
+        episodes: episodes.collect(),
+        alarms: alarms.collect(),
+    }
+}
+
+/// Facts of citizens, page by page: bounded memory whatever their number. Blocks.
+///
+/// # Errors
+/// What the database says, or what `each` does.
+pub fn each_citizen(engine: &Engine, mut each: impl FnMut(&Facts) -> Result<(), Rejection>) -> Result<(), Rejection> {
+    let mut after = 0;
+    loop {
+        let page = engine.store().liaison_facts(after, 2_000, None)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = *last;
+        for (_, facts) in &page {
+            let facts = serde_json::from_slice::<Facts>(facts)
+                .map_err(|error| Rejection::internal(format!("kept facts cannot be read: {error}")))?;
+            each(&facts)?;
+        }
+    }
+}
+
+/// The facts of one citizen by the id of the Patient. Blocks.
+///
+/// # Errors
+/// 404 when there is no such Patient, what the database says.
+pub fn facts_of(engine: &Engine, id: &str) -> Result<Facts, Rejection> {
+    engine.read_blocking("Patient", id)?;
+    let keys = engine.store().liaison_keys(&[id.to_owned()])?;
+    let kept = keys.first().map(|key| engine.store().liaison_facts_of(*key)).transpose()?.flatten();
+    let kept = kept.ok_or_else(|| Rejection::not_found("Patient", id))?;
+    serde_json::from_slice(&kept).map_err(|error| Rejection::internal(format!("kept facts cannot be read: {error}")))
+}
