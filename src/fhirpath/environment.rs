@@ -45,6 +45,13 @@ pub trait Terminology {
 pub trait Conformance {
     /// Whether the item, a part of `resource`, meets the profile; `None` when the profile is not known.
     fn conforms(&self, item: Item<'_>, resource: Item<'_>, profile: &str) -> Option<bool>;
+
+    /// Whether the item belongs to a slice of the profile (`slice()`); `None` when the profile or the slice is not
+    /// known.
+    fn in_slice(&self, item: Item<'_>, resource: Item<'_>, profile: &str, slice: &str) -> Option<bool> {
+        let _ = (item, resource, profile, slice);
+        None
+    }
 }
 
 /// Everything an evaluation may use beside its focus.
@@ -66,6 +73,8 @@ pub struct Environment<'r> {
     pub conformance: Option<&'r dyn Conformance>,
     /// `%name` of the caller.
     pub variables: &'r [(String, Vec<Entry<'r>>)],
+    /// Keeps what expressions make: `elementDefinition()` needs it.
+    pub shelf: Option<&'r Shelf>,
     /// Most steps and items; [`BUDGET`] when not given.
     pub budget: Option<usize>,
 }

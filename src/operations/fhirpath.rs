@@ -10,6 +10,7 @@ use crate::engine::{Engine, OperationAnswer, Rejection};
 use crate::fhirpath::general::{Entry, System};
 use crate::fhirpath::{Environment, Failure, FhirPathError, Item, Query, Resolver, Shelf, Typing, Value};
 use crate::format::json::{self, Node};
+use crate::r4::canonical::split;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::reference::Reference;
 use crate::r4::{Kind, definitions};
@@ -20,6 +21,22 @@ const MAX_CONTEXTS: usize = 1_000;
 const MAX_RESULTS: usize = 10_000;
 /// Steps that all evaluations of one invocation may take together.
 const BUDGET: usize = 4_000_000;
+
+/// What references by canonical URL lead to.
+const CANONICAL: &[&str] = &[
+    "Questionnaire",
+    "StructureDefinition",
+    "ValueSet",
+    "CodeSystem",
+    "ConceptMap",
+    "PlanDefinition",
+    "ActivityDefinition",
+    "Measure",
+    "Library",
+    "SearchParameter",
+    "OperationDefinition",
+    "MessageDefinition",
+];
 
 /// `$fhirpath`
 pub(super) const OPERATIONS: &[Operation] = &[Operation::reading(
@@ -42,6 +59,14 @@ impl Stored<'_> {
         let node = json::parse(&version.body).ok()?.into_owned();
         Some(self.shelf.keep(node))
     }
+
+    /// What a canonical URL names: of the standard, of packages, stored.
+    fn canonical(&self, reference: &str) -> Option<&Node<'static>> {
+        let (url, version) = split(reference);
+        let definitions = self.engine.definitions();
+        let found = CANONICAL.iter().find_map(|kind| definitions.find(kind, url, version))?;
+        Some(self.shelf.keep(Node::clone(&found)))
+    }
 }
 
 impl Resolver for Stored<'_> {
@@ -51,6 +76,7 @@ impl Resolver for Stored<'_> {
             Reference::Absolute { base, resource_type, id, version: None } if base == self.base => {
                 self.read(resource_type, id)
             }
+            Reference::Absolute { .. } | Reference::Urn(_) | Reference::Other(_) => self.canonical(reference),
             _ => None,
         }
     }
@@ -123,6 +149,8 @@ fn run(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         resource: Some(resource),
         resolver: Some(&stored),
         terminology: Some(call.engine.terminology().as_ref()),
+        conformance: Some(call.engine.validator().as_ref()),
+        shelf: Some(&stored.shelf),
         variables: &variables,
         budget: Some(BUDGET),
         ..Environment::default()

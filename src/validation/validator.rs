@@ -442,4 +442,14 @@ impl Conformance for Validator {
         let mut run = Run::new(self, &options);
         Some(run.quietly(|run| run.conform(item, &compiled, &place, &scope)))
     }
+
+    fn in_slice(&self, item: Item<'_>, resource: Item<'_>, profile: &str, slice: &str) -> Option<bool> {
+        let compiled = self.profile(profile, false).ok()?;
+        let slice = compiled.root.slice(slice)?;
+        let options = Options::default();
+        let place = Place::root(&definitions().get(item.type_id).name);
+        let scope = Scope::root(resource);
+        let mut run = Run::new(self, &options);
+        Some(run.is_in_slice(item, slice, &place, &scope))
+    }
 }

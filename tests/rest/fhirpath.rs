@@ -54,6 +54,44 @@ fn results_have_their_type_and_value() {
     });
 }
 
+/// The server's own terminology, profiles and definitions answer (FHIR R4 fhirpath.html#functions).
+#[test]
+fn expressions_ask_what_the_server_knows() {
+    on_each(|server| {
+        let bp = json!({ "resourceType": "Observation", "status": "final",
+            "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs" }] }],
+            "code": { "coding": [{ "system": "http://loinc.org", "code": "85354-9" }] },
+            "subject": { "reference": "Patient/1" }, "effectiveDateTime": "2026-01-05",
+            "component": [{ "code": { "coding": [{ "system": "http://loinc.org", "code": "8480-6" }] },
+                "valueQuantity": { "value": 120, "unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]" } },
+                { "code": { "coding": [{ "system": "http://loinc.org", "code": "8462-4" }] },
+                "valueQuantity": { "value": 80, "unit": "mmHg", "system": "http://unitsofmeasure.org", "code": "mm[Hg]" } }] });
+        let ask = |expression: &str| {
+            let list =
+                json!([{ "name": "expression", "valueString": expression }, { "name": "resource", "resource": bp }]);
+            let answer = server.post("$fhirpath", &parameters(list));
+            assert_eq!(answer.status, 200, "{expression}: {}", answer.body);
+            parts(&answer.body)
+        };
+        let yes = vec![("boolean".to_owned(), json!(true))];
+        let no = vec![("boolean".to_owned(), json!(false))];
+        assert_eq!(ask("status.memberOf('http://hl7.org/fhir/ValueSet/observation-status')"), yes);
+        assert_eq!(ask("status.memberOf(%`vs-administrative-gender`)"), no);
+        assert_eq!(ask("conformsTo('http://hl7.org/fhir/StructureDefinition/bp')"), yes);
+        assert_eq!(ask("conformsTo('http://hl7.org/fhir/StructureDefinition/bodyweight')"), no);
+        let slice = "component.slice('http://hl7.org/fhir/StructureDefinition/bp', 'SystolicBP').value.value";
+        assert_eq!(ask(slice), [("decimal".to_owned(), json!(120))]);
+        assert_eq!(ask("component.value.elementDefinition().path.distinct()")[0].1, "Observation.component.value[x]");
+        assert_eq!(ask("status.elementDefinition().min")[0].1, 1);
+        assert_eq!(ask("checkModifiers('http://a').status")[0].1, "final");
+        assert_eq!(ask("'http://hl7.org/fhir/ValueSet/observation-status'.resolve().name")[0].1, "ObservationStatus");
+        let list = json!([{ "name": "expression", "valueString": "component.slice('http://nowhere', 'x')" },
+            { "name": "resource", "resource": bp }]);
+        let text = refused(&server.post("$fhirpath", &parameters(list)), 400);
+        assert!(text.contains("there is no slice"), "{text}");
+    });
+}
+
 /// On a stored resource by its URL, by GET or by a reference; references are followed to what is stored.
 #[test]
 fn stored_resources_are_asked_at_their_place() {

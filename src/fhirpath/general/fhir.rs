@@ -1,7 +1,7 @@
 //! The functions FHIR adds to the language (FHIR R4 fhirpath.html#functions): references, extensions,
 //! terminology, profiles, narrative. What lies beyond the resource is asked of the environment.
 
-use super::{Entry, Found, List, Run, System, boolean, invalid, unsupported};
+use super::{Entry, Found, List, Run, System, boolean, describe, invalid, unsupported};
 use crate::fhirpath::FhirPathError;
 use crate::fhirpath::environment::Code;
 use crate::fhirpath::evaluate::{Item, Value, target_type};
@@ -59,6 +59,14 @@ impl<'r> Run<'_, 'r> {
                 Ok(if input.is_empty() { List::new() } else { vec![boolean(verdict)] })
             }
             "checkModifiers" => self.check_modifiers(input, arguments),
+            "slice" => self.slice(input, arguments),
+            "elementDefinition" => {
+                let mut out = List::new();
+                for entry in &input {
+                    out.extend(self.element_definition(entry)?);
+                }
+                Ok(out)
+            }
             _ => unsupported(format!("function {name}()")),
         }
     }
@@ -199,6 +207,43 @@ impl<'r> Run<'_, 'r> {
             Some(verdict) => Ok(vec![boolean(verdict)]),
             None => unsupported(format!("conformsTo() with the profile {url:?}, which is not known here")),
         }
+    }
+
+    /// The elements that belong to a slice of a profile (FHIR R4 fhirpath.html#functions: an unknown structure or
+    /// slice is an error).
+    fn slice(&mut self, input: List<'r>, mut arguments: Vec<List<'r>>) -> Found<'r> {
+        let name = Self::text(arguments.pop().unwrap_or_default(), "slice()")?;
+        let structure = Self::text(arguments.pop().unwrap_or_default(), "slice()")?;
+        let (Some(structure), Some(name)) = (structure, name) else {
+            return invalid("slice() needs the URL of a profile and the name of a slice in it");
+        };
+        let mut out = List::new();
+        for entry in input {
+            let Entry::Part(item) = entry else { continue };
+            self.spend(200)?;
+            let known = self.environment.conformance;
+            match known.and_then(|known| known.in_slice(item, self.resource, &structure, &name)) {
+                Some(true) => out.push(Entry::Part(item)),
+                Some(false) => {}
+                None => return invalid(format!("slice(): there is no slice {name:?} of a profile {structure:?} here")),
+            }
+        }
+        Ok(out)
+    }
+
+    /// What the standard says of an element, found by where it is in its resource.
+    fn element_definition(&mut self, entry: &Entry<'r>) -> Result<Option<Entry<'r>>, FhirPathError> {
+        let (Entry::Part(item), Some(kind)) = (entry, definitions().type_id("ElementDefinition")) else {
+            return Ok(None);
+        };
+        let Some(shelf) = self.environment.shelf else { return unsupported("elementDefinition() here") };
+        let mut budget = self.budget;
+        let found = describe::place_of(self.resource, *item, &mut budget)
+            .or_else(|| describe::place_of(self.root(), *item, &mut budget));
+        self.budget = budget;
+        self.spend(16)?;
+        let node = found.and_then(|(path, element)| describe::definition(&path, element, *item));
+        Ok(node.map(|node| Entry::Part(Item::new(kind, shelf.keep(node)))))
     }
 
     /// Goes on when there are no modifier extensions but those named (FHIR R4 fhirpath.html#functions).

@@ -140,6 +140,14 @@ impl Shape {
 }
 
 impl Rule {
+    /// A slice of this element or of those below, by its name.
+    pub(crate) fn slice(&self, name: &str) -> Option<&SliceRule> {
+        let slices = self.slicing.iter().flat_map(|slicing| &slicing.slices);
+        let below = || self.children.iter().find_map(|child| child.slice(name));
+        let within = || slices.clone().find_map(|slice| slice.rule.slice(name));
+        slices.clone().find(|slice| slice.name == name).or_else(below).or_else(within)
+    }
+
     fn says_nothing(&self, min: u32, max: u32) -> bool {
         self.min <= min
             && self.max >= max

@@ -6,6 +6,7 @@ use super::refer::Target;
 use super::{Run, Scope};
 use crate::fhirpath::Item;
 use crate::r4::definitions;
+use crate::r4::definitions::Field;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::validation::codes::{CodeRef, Verdict};
 use crate::validation::instance::{self, Instance, node_of};
@@ -186,6 +187,22 @@ impl<'r> Run<'_, 'r> {
                 })
             }),
         }
+    }
+
+    /// Whether an element belongs to a slice, whatever the others take.
+    pub(super) fn is_in_slice(
+        &mut self,
+        item: Item<'r>,
+        slice: &SliceRule,
+        place: &Place<'_>,
+        scope: &Scope<'_, 'r>,
+    ) -> bool {
+        // Only the element itself is asked; where it stands does not matter.
+        let field = Field { element: 0, choice: 0, type_id: item.type_id, is_array: false, is_primitive: false };
+        let instance = Instance { item, name: "", index: None, field };
+        slice.criteria.as_ref().is_some_and(|criteria| {
+            criteria.iter().all(|criterion| self.meets(item, &instance, criterion, place, scope))
+        })
     }
 
     /// As [`Self::is_conformant`], but an unknown profile takes nothing.
