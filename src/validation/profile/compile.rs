@@ -431,8 +431,14 @@ impl Compiler<'_> {
                 slices.into_iter().flat_map(|slice| self.follow(Cow::Owned(slice), rest, depth + 1)).collect()
             }
             PathStep::Name(name) => {
-                let found = self.children(&tree, name, depth);
-                found.into_iter().flat_map(|child| self.follow(Cow::Owned(child), rest, depth + 1)).collect()
+                // What a slice on the way must have (`coding:SBPCode` in the vital signs) tells as well.
+                let with_slices = |child: Tree| {
+                    let must_be = |slice: &&Tree| slice.def.min.unwrap_or(0) > 0;
+                    let slices: Vec<Tree> = child.slices.iter().filter(must_be).cloned().collect();
+                    std::iter::once(child).chain(slices)
+                };
+                let found = self.children(&tree, name, depth).into_iter().flat_map(with_slices);
+                found.flat_map(|child| self.follow(Cow::Owned(child), rest, depth + 1)).collect()
             }
         }
     }
