@@ -1,5 +1,7 @@
 //! What a request asks for beside its path: base URL, format, preferences, conditions, body.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -40,7 +42,7 @@ pub(super) struct Context {
     /// Decoded query parameters without `_format` and `_pretty`.
     pub(super) pairs: Vec<(String, String)>,
     pub(super) raw_query: String,
-    pub(super) request_id: Option<String>,
+    pub(super) request_id: String,
     /// How the answer is represented.
     pub(super) format: Format,
 }
@@ -64,6 +66,22 @@ fn base(request: &HttpRequest, shared: &Shared) -> String {
     format!("{scheme}://{}/fhir", host.unwrap_or("localhost"))
 }
 
+/// Longest name of a request that is taken from a client.
+const LONGEST_REQUEST_ID: usize = 200;
+
+/// What the client or a proxy calls the request (FHIR R4 http.html#custom), or a name made here: one of this
+/// process and a number.
+fn request_id(request: &HttpRequest) -> String {
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let given = text(request, &header::HeaderName::from_static("x-request-id"));
+    if let Some(given) = given.filter(|given| !given.is_empty() && given.len() <= LONGEST_REQUEST_ID) {
+        return given.to_owned();
+    }
+    let process = PROCESS.get_or_init(|| uuid::Uuid::now_v7().simple().to_string());
+    format!("{process}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Context {
     /// A context for answering when the request itself could not be understood.
     pub(super) fn fallback(request: &HttpRequest, shared: &Shared) -> Self {
@@ -74,7 +92,7 @@ impl Context {
             lenient: false,
             pairs: Vec::new(),
             raw_query: String::new(),
-            request_id: text(request, &header::HeaderName::from_static("x-request-id")).map(str::to_owned),
+            request_id: request_id(request),
             format: Format::default(),
         }
     }

@@ -21,9 +21,7 @@ pub(super) fn http_date(micros: i64) -> header::HttpDate {
 
 pub(super) fn begin(status: u16, context: &Context) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-    if let Some(id) = &context.request_id {
-        response.insert_header(("X-Request-Id", id.as_str()));
-    }
+    response.insert_header(("X-Request-Id", context.request_id.as_str()));
     response
 }
 
@@ -54,7 +52,25 @@ pub(super) fn resource(context: &Context, status: u16, body: impl Into<Bytes>) -
 
 /// An OperationOutcome.
 pub(super) fn outcome(context: &Context, status: u16, issues: &[Issue]) -> HttpResponse {
-    resource(context, status, operation_outcome(issues).to_bytes())
+    resource(context, status, issues_body(context, status, issues))
+}
+
+/// The body of an OperationOutcome. Of what failed here it says the name of the request, and so does the log.
+fn issues_body(context: &Context, status: u16, issues: &[Issue]) -> Bytes {
+    if status < 500 || status == 501 {
+        return operation_outcome(issues).to_bytes().into();
+    }
+    let request_id = context.request_id.as_str();
+    let mut issues = issues.to_vec();
+    for issue in &mut issues {
+        if status == 503 {
+            tracing::warn!(request_id, status, diagnostics = %issue.diagnostics, "a request was not answered");
+        } else {
+            tracing::error!(request_id, status, diagnostics = %issue.diagnostics, "a request failed");
+        }
+        issue.diagnostics = format!("{} (request {request_id})", issue.diagnostics);
+    }
+    operation_outcome(&issues).to_bytes().into()
 }
 
 /// A refusal.
@@ -63,7 +79,7 @@ pub(super) fn rejection(context: &Context, rejection: &Rejection) -> HttpRespons
     if let Some(seconds) = rejection.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
-    json_body(response, context, operation_outcome(&rejection.issues).to_bytes().into())
+    json_body(response, context, issues_body(context, rejection.status, &rejection.issues))
 }
 
 /// 405 with what is allowed.
@@ -236,4 +252,33 @@ pub(super) fn other(context: &Context, status: u16, media: &'static str, body: B
     let mut response = begin(status, context);
     response.insert_header((header::CONTENT_TYPE, media));
     response.body(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What failed here names the request, so that it is found in the log; what the client did wrong does not.
+    #[test]
+    fn failures_name_the_request() {
+        let context = Context {
+            base: String::new(),
+            pretty: false,
+            prefer_return: None,
+            lenient: false,
+            pairs: Vec::new(),
+            raw_query: String::new(),
+            request_id: "r-7".to_owned(),
+            format: Format::default(),
+        };
+        let issue = Issue::error(IssueCode::Exception, "an internal error was caught");
+        let body = |status| {
+            let text = issues_body(&context, status, std::slice::from_ref(&issue));
+            json::parse(&text).unwrap().list("issue")[0].text("diagnostics").unwrap().to_owned()
+        };
+        assert_eq!(body(500), "an internal error was caught (request r-7)");
+        assert_eq!((body(400), body(501)), (issue.diagnostics.clone(), issue.diagnostics.clone()));
+        let headers = outcome(&context, 404, &[issue]).headers().get("x-request-id").cloned();
+        assert_eq!(headers.as_ref().map(|value| value.as_bytes()), Some(&b"r-7"[..]));
+    }
 }

@@ -34,7 +34,7 @@ pub fn sortable(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The implicit range `[low, high)` of a number by its precision, and its exact value, all
-/// [`sortable`]: `100` is 99.5 to 100.5, `1e2` is 50 to 150, `5.40` is 5.395 to 5.405
+/// [`sortable`]: `100` is 99.5 to 100.5, `1e2` is 95 to 105, `5.40` is 5.395 to 5.405
 /// (FHIR R4 search.html#number). The answer is `(low, high, exact)`.
 #[must_use]
 pub fn precision_range(text: &str) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
@@ -43,9 +43,15 @@ pub fn precision_range(text: &str) -> Option<(Vec<u8>, Vec<u8>, Vec<u8>)> {
 }
 
 /// The ends of [`precision_range`] as numbers.
+///
+/// With an exponent and no fraction one place more counts: R4 gives `1e2` as "[95 ... 105)". Later releases say 50
+/// to 150, which is what the digits alone would mean.
 #[must_use]
 pub fn precision_bounds(text: &str) -> Option<(BigDecimal, BigDecimal)> {
-    let (units, scale) = parse(text)?.into_bigint_and_exponent();
+    let (mut units, mut scale) = parse(text)?.into_bigint_and_exponent();
+    if text.contains(['e', 'E']) && !text.contains('.') {
+        (units, scale) = (units * 10, scale + 1);
+    }
     let tenths = units * 10;
     Some((BigDecimal::new(&tenths - 5, scale + 1), BigDecimal::new(tenths + 5, scale + 1)))
 }
@@ -182,7 +188,7 @@ mod tests {
     fn the_implicit_range_follows_the_digits_given() {
         for (text, low, high) in [
             ("100", "99.5", "100.5"),
-            ("1e2", "50", "150"),
+            ("1e2", "95", "105"),
             ("1.0e2", "95", "105"),
             ("5.40", "5.395", "5.405"),
             ("-5", "-5.5", "-4.5"),

@@ -11,6 +11,8 @@ use std::sync::Arc;
 mod across;
 mod control;
 mod filter;
+mod functional;
+mod implied;
 mod link;
 mod value;
 mod words;
@@ -277,7 +279,7 @@ impl<'p> Parser<'p> {
         let test = match (parameter.kind, modifier) {
             (ParameterKind::Token, None | Some("not")) => {
                 negated = modifier.is_some();
-                self.each(|value| self.tokens(parameter.forms, value)).map(|tests| Test::Token(tests.concat()))
+                self.each(|value| self.tokens_of(parameter, value)).map(|tests| Test::Token(tests.concat()))
             }
             (ParameterKind::Token, Some("text")) if parameter.forms.coding || parameter.forms.identifier => {
                 number = second_form(number);
@@ -290,7 +292,7 @@ impl<'p> Parser<'p> {
             }
             (ParameterKind::Token, Some("in" | "not-in")) if parameter.forms.has_codes() => {
                 negated = modifier == Some("not-in");
-                self.each(|value| self.codes_of(parameter.forms, value)).map(|tests| Test::Token(tests.concat()))
+                self.each(|value| self.codes_of(parameter, value)).map(|tests| Test::Token(tests.concat()))
             }
             (ParameterKind::Token, Some(way @ ("above" | "below"))) if parameter.forms.has_codes() => {
                 let way = if way == "above" { Way::Above } else { Way::Below };

@@ -106,6 +106,9 @@ fn echoes_the_request_id() {
         assert_eq!(answer.header("x-request-id"), "abc-123");
         let refused = server.send("POST", "Patient", &headers, Some(&json!({ "resourceType": "Patient", "x": 1 })));
         assert_eq!((refused.status, refused.header("x-request-id")), (400, "abc-123"));
+        // Without one it is given a name of its own.
+        let (one, other) = (server.get("Patient?_count=0"), server.get("Patient?x=y"));
+        assert!(!one.header("x-request-id").is_empty() && one.header("x-request-id") != other.header("x-request-id"));
     });
 }
 

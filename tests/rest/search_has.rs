@@ -130,7 +130,7 @@ fn list_finds_the_members() {
         finds(server, &format!("Observation?_list={tag}"), &[&seen]);
         finds(server, &format!("Observation?patient._list={tag}&code={tag}"), &[&seen]);
         finds(server, "Patient?_list=nothing", &[]);
-        refused(&server.get("Patient?_list=$current-problems"), 400);
+        refused(&server.get("Patient?_list=$current-nonsense"), 400);
         refused(&server.get("Patient?_list=a|b"), 400);
         stored(server, &with(list, json!({ "entry": [{ "item": to("Patient", &two) }] })));
         finds(server, &format!("Patient?_list={tag}"), &[&two]);

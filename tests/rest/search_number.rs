@@ -16,7 +16,7 @@ fn risk(probability: &str, tag: &str) -> Value {
 fn precision_is_a_range() {
     on_each(|server| {
         let tag = unique("number");
-        let list = ["99.5", "100", "100.004", "100.49", "100.5", "104"];
+        let list = ["99.5", "100", "100.004", "100.49", "100.5", "104", "105", "120"];
         let ids = list.map(|number| created(server, &risk(number, &tag)));
         let find = |value: &str, places: &[usize]| {
             let wanted: Vec<&str> = places.iter().map(|place| ids[*place].as_str()).collect();
@@ -27,7 +27,8 @@ fn precision_is_a_range() {
         find("100.00", &[1, 2]);
         find("100.000", &[1]);
         find("1e2", &[0, 1, 2, 3, 4, 5]);
-        find("ne100", &[4, 5]);
+        find("ne100", &[4, 5, 6, 7]);
+        find("1.00e2", &[0, 1, 2, 3]);
         find("100.49,104", &[3, 5]);
     });
 }

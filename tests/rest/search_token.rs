@@ -115,6 +115,30 @@ fn not_includes_those_without_a_value() {
     });
 }
 
+/// search.html#token: elements of type `code` have the system of the value set they are bound to.
+#[test]
+fn codes_have_the_system_of_their_binding() {
+    on_each(|server| {
+        let tag = unique("token");
+        let female = created(server, &tagged(patient(json!({ "gender": "female" })), &tag));
+        let find = |query: &str, ids: &[&str]| finds(server, &format!("Patient?_tag={tag}&{query}"), ids);
+        find("gender=http://hl7.org/fhir/administrative-gender|female", &[&female]);
+        find("gender=http://hl7.org/fhir/administrative-gender|male", &[]);
+        find("gender=http://example.org/other|female", &[]);
+        find("gender:not=http://example.org/other|female", &[&female]);
+        find("gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", &[&female]);
+        find("gender:in=http://hl7.org/fhir/ValueSet/observation-status", &[]);
+        find("_filter=gender%20eq%20http://example.org/other|female", &[]);
+        let status = created(server, &tagged(crate::support::observation(json!({})), &tag));
+        finds(
+            server,
+            &format!("Observation?_tag={tag}&status=http://hl7.org/fhir/observation-status|final"),
+            &[&status],
+        );
+        finds(server, &format!("Observation?_tag={tag}&status=http://hl7.org/fhir/event-status|final"), &[]);
+    });
+}
+
 /// `:missing` for every kind of parameter.
 #[test]
 fn missing_works_for_every_kind() {

@@ -434,8 +434,9 @@ pub(crate) fn is_amount(value: &Amount, operand: &Operand) -> bool {
     let beyond = |end: &BigDecimal, bound: &BigDecimal| end > bound || (value.is_open && end == bound);
     let below = |end: &BigDecimal, bound: &BigDecimal| end < bound || (value.is_open && end == bound);
     let reaches = |end: &BigDecimal, bound: &BigDecimal| end == bound && !value.is_open;
-    // "100" is [99.5, 100.5): half of the last digit given.
-    let half = BigDecimal::new(5.into(), number.fractional_digit_count() + 1);
+    // "100" is [99.5, 100.5): half of the last digit given; "1e2" is [95, 105).
+    let bare = text.contains('e') && !text.contains('.');
+    let half = BigDecimal::new(5.into(), number.fractional_digit_count() + if bare { 2 } else { 1 });
     let (first, end) = (&number - &half, &number + &half);
     let contained = low.is_some_and(|low| *low >= first) && high.is_some_and(|high| below(high, &end));
     match *prefix {

@@ -654,7 +654,10 @@ impl Maker<'_> {
             None => ("1".to_owned(), &Value::Null),
         };
         let text = match self.random.below(5) {
-            0 => (self.random.pick(&["5.4", "5", "100", "100.0", "99.5", "110", "0", "-3", "60"])).to_owned(),
+            0 => (self
+                .random
+                .pick(&["5.4", "5", "100", "100.0", "99.5", "110", "0", "-3", "60", "1e2", "1.00e2", "5e0"]))
+            .to_owned(),
             1 => number.split('.').next().unwrap_or("1").to_owned(),
             2 if number.contains('.') => format!("{number}0"),
             _ => number,

@@ -165,11 +165,11 @@ impl Parser<'_> {
             }
             (ParameterKind::Number | ParameterKind::Quantity, _) => refuse(&PREFIXES),
             (ParameterKind::Token, Operator::Eq | Operator::Ne) => {
-                let tokens = self.tokens(parameter.forms, &with_system(self.value))?;
+                let tokens = self.tokens_of(parameter, &with_system(self.value))?;
                 Ok(unequal(Test::Token(tokens)))
             }
             (ParameterKind::Token, Operator::In | Operator::Ni) if parameter.forms.has_codes() => {
-                Ok(Test::Token(self.codes_of(parameter.forms, self.value)?))
+                Ok(Test::Token(self.codes_of(parameter, self.value)?))
             }
             (ParameterKind::Token, Operator::Ss | Operator::Sb) if parameter.forms.has_codes() => {
                 let way = if operator == Operator::Ss { Way::Above } else { Way::Below };

@@ -119,27 +119,29 @@ impl<'p> Parser<'p> {
         }))
     }
 
-    /// `_list=id`: what the entries of a List point at.
+    /// `_list=id`: what the entries of a List point at; `_list=$current-problems`: of functional ones.
     pub(super) fn list(&self) -> Parsed<Option<Condition>> {
         let items = definitions().resource_number("List").and_then(|number| self.registry().find(number, "item"));
         let Some(parameter) = items else { return self.unknown_name("_list") };
         let mut ids = Vec::new();
+        let mut ways = Vec::new();
         for text in value::alternatives(self.value) {
             let text = value::unescape(text);
             let id = text.strip_prefix("List/").unwrap_or(&text);
-            if id.starts_with('$') {
-                return unknown(format!(
-                    "{}: the functional list {id} is not supported; name a List by its id",
-                    self.name
-                ));
+            if let Some(name) = id.strip_prefix('$') {
+                ways.extend(self.functional(name)?);
+                continue;
             }
             if !is_id(id) {
                 return malformed(format!("{}={text} is not the id of a List", self.name));
             }
             ids.push(id.to_owned());
         }
-        let condition = Box::new(Condition::Id(ids));
-        Ok(Some(Condition::Has { parameter: parameter.number, condition }))
+        if !ids.is_empty() {
+            let condition = Box::new(Condition::Id(ids));
+            ways.push(Condition::Has { parameter: parameter.number, condition });
+        }
+        Ok(if ways.len() > 1 { Some(Condition::Any(ways)) } else { ways.pop() })
     }
 
     /// A reference parameter of this type.

@@ -212,8 +212,7 @@ impl Parser<'_> {
             codes.sort_unstable();
             codes.dedup();
         }
-        // Values of `code` and of plain types are stored without their implicit system:
-        // `gender=http://hl7.org/fhir/administrative-gender|male` compares the code alone.
+        // Values of `code` and of plain types are stored without their implicit system; `implied` looks at it.
         Ok(TokenTest { codes, system: system.filter(|_| forms.system).map(|system| key_form(&system)) })
     }
 
@@ -231,12 +230,14 @@ impl Parser<'_> {
     }
 
     /// `:in`: the codes of a value set. Elements of type `code` are stored without a system.
-    pub(super) fn codes_of(&self, forms: Forms, text: &str) -> Parsed<Vec<TokenTest>> {
+    pub(super) fn codes_of(&self, parameter: &Parameter, text: &str) -> Parsed<Vec<TokenTest>> {
+        let forms = parameter.forms;
         let Some(value_sets) = &self.options.value_sets else { return self.no_terminology() };
         let name = unescape(text);
         let found = value_sets.expand(name.trim()).map_err(|issue| self.refused(issue))?;
         let tests: Vec<TokenTest> = found
             .into_iter()
+            .filter(|found| self.may_be(parameter, &found.system))
             .flat_map(|found| self.under_all_names(listed(forms, found.codes, &found.system)))
             .collect();
         // An empty value set has no code: nothing is in it.
