@@ -18,6 +18,7 @@ mod negotiation;
 mod notebook;
 mod openapi;
 mod operation;
+mod page;
 mod respond;
 mod schema;
 mod terminology_capability;

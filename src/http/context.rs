@@ -15,6 +15,7 @@ use super::coding::{decompressed, of_request};
 use super::negotiation::{Format, accepted, is_xml};
 use crate::engine::{JSON_PATCH, PatchFormat, Preconditions, Rejection};
 use crate::r4::outcome::IssueCode;
+use crate::validation::Language;
 
 /// Bytes read and thrown away beyond the limit, so that the client gets to read its refusal.
 const DRAIN: usize = 256 << 20;
@@ -43,6 +44,8 @@ pub(super) struct Context {
     pub(super) pairs: Vec<(String, String)>,
     pub(super) raw_query: String,
     pub(super) request_id: String,
+    /// What pages are written in.
+    pub(super) language: Language,
     /// How the answer is represented.
     pub(super) format: Format,
 }
@@ -93,6 +96,7 @@ impl Context {
             pairs: Vec::new(),
             raw_query: String::new(),
             request_id: request_id(request),
+            language: text(request, &header::ACCEPT_LANGUAGE).map_or(Language::English, Language::accepted),
             format: Format::default(),
         }
     }

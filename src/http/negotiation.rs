@@ -14,7 +14,7 @@ pub(super) enum Format {
     TextXml,
     /// Bundles as one resource a line.
     Ndjson,
-    /// A person at a browser: JSON, indented, under a name that browsers show instead of saving it.
+    /// A person at a browser: indented JSON, which becomes a page (`page`).
     Browser,
 }
 

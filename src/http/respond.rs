@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::context::{Context, Return};
 use super::negotiation::Format;
+use super::page;
 use crate::engine::{Answer, Payload, Rejection};
 use crate::format::json;
 use crate::r4::outcome::{Issue, IssueCode, operation_outcome};
@@ -139,8 +140,10 @@ pub(super) async fn convert<T: Send + 'static>(
 /// The one place where answers become XML; JSON passes through untouched.
 pub(super) async fn represent(context: &Context, response: HttpResponse) -> HttpResponse {
     let is_resource = |media: &header::HeaderValue| media.as_bytes() == context.format.content_type().as_bytes();
-    if context.format == Format::Ndjson {
-        return as_lines(context, response).await;
+    match context.format {
+        Format::Ndjson => return as_lines(context, response).await,
+        Format::Browser => return as_page(context, response).await,
+        _ => {}
     }
     if !context.format.is_xml() || !response.headers().get(header::CONTENT_TYPE).is_some_and(is_resource) {
         return response;
@@ -190,6 +193,44 @@ async fn as_lines(context: &Context, mut response: HttpResponse) -> HttpResponse
                 response.headers_mut().append(header::LINK, link);
             }
             response.set_body(BoxBody::new(lines))
+        }
+        Err(refusal) => rejection(&Context { format: Format::FhirJson, ..context.clone() }, &refusal),
+    }
+}
+
+/// A page to read. Under the type of JSON until it is one, so that nothing else is ever shown as HTML; what is
+/// too large for a page stays indented JSON.
+async fn as_page(context: &Context, response: HttpResponse) -> HttpResponse {
+    let media = response.headers().get(header::CONTENT_TYPE);
+    if media.is_none_or(|media| *media != Format::Browser.content_type()) {
+        return response;
+    }
+    let (mut response, body) = response.into_parts();
+    let body = match body.try_into_bytes() {
+        Ok(body) => body,
+        Err(body) => return response.set_body(body),
+    };
+    if body.len() > page::MOST_BYTES {
+        return response.set_body(BoxBody::new(body));
+    }
+    let owned = context.clone();
+    let made = convert(body.len(), move || {
+        let Context { base, raw_query: query, language, .. } = &owned;
+        let about = page::About { base, query, language: *language };
+        let made = page::page(&body, &about);
+        Ok(made.map_or_else(|| (body, false), |page| (page.into(), true)))
+    });
+    match made.await {
+        Ok((body, is_page)) => {
+            if is_page {
+                let fixed = header::HeaderValue::from_static;
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, fixed("text/html; charset=utf-8"));
+                headers.insert(header::CONTENT_SECURITY_POLICY, fixed(page::policy()));
+                headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+                headers.insert(header::VARY, fixed("accept, accept-encoding, accept-language"));
+            }
+            response.set_body(BoxBody::new(body))
         }
         Err(refusal) => rejection(&Context { format: Format::FhirJson, ..context.clone() }, &refusal),
     }
@@ -269,6 +310,7 @@ mod tests {
             pairs: Vec::new(),
             raw_query: String::new(),
             request_id: "r-7".to_owned(),
+            language: crate::validation::Language::English,
             format: Format::default(),
         };
         let issue = Issue::error(IssueCode::Exception, "an internal error was caught");

@@ -61,18 +61,41 @@ fn other_answers_as_ndjson() {
     });
 }
 
-/// A person at a browser reads: indented JSON, under a type that browsers show instead of saving it.
+/// A person at a browser reads a page: narrative, links, JSON; nothing in it can run or load anything.
 #[test]
-fn browsers_get_json_to_read() {
+fn browsers_get_a_page() {
     on_each(|server| {
-        let id = created(server, &patient(json!({ "active": true })));
+        let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\"><b>骨折</b></div>";
+        let id = created(
+            server,
+            &patient(
+                json!({ "text": { "status": "generated", "div": div }, "name": [{ "family": "<script>x</script>" }],
+                "managingOrganization": { "reference": "Organization/o" } }),
+            ),
+        );
         let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
-        let answer = server.send("GET", &format!("Patient/{id}"), &[("Accept", accept)], None);
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json; charset=utf-8"));
-        assert!(answer.bytes.windows(3).any(|part| part == b"\n  "), "indented");
-        assert_eq!(answer.body["id"], id.as_str());
+        let read = |path: &str| {
+            let headers = [("Accept", accept), ("Accept-Language", "ja,en;q=0.5")];
+            let answer = server.send("GET", path, &headers, None);
+            assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
+            assert!(answer.header("content-security-policy").starts_with("default-src 'none'; style-src 'sha256-"));
+            (answer.status, String::from_utf8(answer.bytes).unwrap())
+        };
+        let (status, page) = read(&format!("Patient/{id}"));
+        assert_eq!(status, 200);
+        assert!(page.starts_with("<!DOCTYPE html>") && page.contains(div) && !page.contains("<script"), "{page}");
+        assert!(page.contains(&format!("href=\"{}/Organization/o\"", server.base)), "{page}");
+        let (_, list) = read(&format!("Patient?_id={id}"));
+        assert!(
+            list.contains(&format!("href=\"{}/Patient/{id}\"", server.base)) && list.contains("全件数: 1"),
+            "{list}"
+        );
+        let (status, wrong) = read("Patient?nonsense=1");
+        assert!(status == 400 && wrong.contains("<b>error</b>"), "{wrong}");
         let named = server.get(&format!("Patient/{id}?_format=html"));
-        assert_eq!(named.header("content-type"), "application/json; charset=utf-8");
+        assert_eq!(named.header("content-type"), "text/html; charset=utf-8");
+        let json = server.get(&format!("Patient/{id}?_format=json"));
+        assert_eq!(json.body["id"], id.as_str());
     });
 }
 
