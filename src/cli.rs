@@ -7,6 +7,7 @@ mod access;
 mod certificate;
 mod client;
 mod config;
+mod fls;
 mod healthcheck;
 mod import;
 mod migrate;
@@ -51,6 +52,7 @@ enum Command {
     Serve(serve::Arguments),
     Certificate(certificate::Arguments),
     Client(client::Arguments),
+    Fls(fls::Arguments),
     Import(import::Arguments),
     Migrate(migrate::Arguments),
     Package(package::Arguments),
@@ -89,6 +91,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments),
             Command::Certificate(arguments) => certificate::run(arguments),
             Command::Client(arguments) => client::run(arguments),
+            Command::Fls(arguments) => fls::run(arguments),
             Command::Import(arguments) => import::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
             Command::Package(arguments) => package::run(arguments),

@@ -63,6 +63,8 @@ pub struct EngineSettings {
     pub strict_references: bool,
     /// How strictly what is written must be valid.
     pub validation: ValidationPolicy,
+    /// Every fracture opens the pathway of fracture liaison as resources.
+    pub liaison: bool,
 }
 
 impl Default for EngineSettings {
@@ -75,6 +77,7 @@ impl Default for EngineSettings {
             require_if_match: false,
             strict_references: false,
             validation: ValidationPolicy::default(),
+            liaison: false,
         }
     }
 }

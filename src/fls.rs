@@ -16,6 +16,7 @@ pub mod alarm;
 pub mod certification;
 pub mod day;
 pub mod episode;
+pub mod era;
 pub mod facts;
 pub mod indicator;
 pub mod pathway;

@@ -13,6 +13,7 @@ mod context;
 mod explained;
 mod fhir;
 mod filled;
+mod fls;
 mod gate;
 mod negotiation;
 mod notebook;
@@ -142,6 +143,7 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
                 .route("/openapi.json", web::to(openapi::handle))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
+                .service(web::scope("/fls").default_service(web::to(fls::handle)))
                 .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))
                 .default_service(web::to(fhir::nowhere))
         })

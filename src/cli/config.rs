@@ -23,6 +23,14 @@ use units::{Duration, Size, TimeZone};
 
 const FILE: &str = "renraku.toml";
 
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Switch {
+    Off,
+    On,
+}
+
 /// Settings of one source; what it does not say is `None`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[command(next_help_heading = "Settings")]
@@ -133,6 +141,10 @@ pub(super) struct Settings {
     /// The same for a type or for resources that claim a profile: Patient=reject,http://example.org/p=warn
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     validation_rules: Option<Vec<String>>,
+    /// Whether every fracture opens the pathway of fracture liaison as resources: an EpisodeOfCare, a CarePlan, Tasks,
+    /// Flags; without it PlanDefinition/$apply opens one [default: off]
+    #[arg(long, value_enum, value_name = "off|on")]
+    fls: Option<Switch>,
     /// Time zone of dates that have none [default: +09:00]
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     time_zone: Option<TimeZone>,
@@ -241,7 +253,7 @@ const OF_SERVE: [&str; 21] = [
     "registered_devices",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
-const OF_ENGINE: [&str; 9] = [
+const OF_ENGINE: [&str; 10] = [
     "cache_bytes",
     "readers",
     "require_if_match",
@@ -251,6 +263,7 @@ const OF_ENGINE: [&str; 9] = [
     "media_store",
     "inline_data",
     "virus_scanner",
+    "fls",
 ];
 
 /// Hides settings from the help of commands that make no use of them; they are accepted all the same.
@@ -279,6 +292,15 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
         .mut_subcommand("certificate", |certificate| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["add", "list", "revoke"].into_iter().fold(certificate, |all, name| all.mut_subcommand(name, inner))
+        })
+        .mut_subcommand("fls", |fls| {
+            let used = |name: &str| name != "fls";
+            let others: Vec<&'static str> =
+                [&OF_SERVE[..], &OF_ENGINE].concat().into_iter().filter(|name| used(name)).collect();
+            let inner = |command| hide(command, others.clone());
+            ["sweep", "rebuild", "import-certifications"]
+                .into_iter()
+                .fold(fls, |all, name| all.mut_subcommand(name, inner))
         })
         .mut_subcommand("terminology", |terminology| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
@@ -359,6 +381,7 @@ impl Settings {
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
             validation_rules: self.validation_rules.or(lower.validation_rules),
+            fls: self.fls.or(lower.fls),
             time_zone: self.time_zone.or(lower.time_zone),
             full_text: self.full_text.or(lower.full_text),
             log: self.log.or(lower.log),
@@ -420,6 +443,7 @@ impl Settings {
                 require_if_match: self.require_if_match.unwrap_or(engine.require_if_match),
                 strict_references: self.strict_references.unwrap_or(engine.strict_references),
                 validation,
+                liaison: self.fls == Some(Switch::On),
             },
             http: HttpSettings {
                 listen: self.listen.unwrap_or(http.listen),

@@ -80,6 +80,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         load_guide(&engine)?;
     }
     let citizen = if arguments.demo { load_demo(&engine)? } else { None };
+    renraku::operations::fls::keep(engine.clone());
     let base_url = config.http.base_url.clone();
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let ready = |address: SocketAddr| {

@@ -49,7 +49,8 @@ pub fn certifications<'f>(facts: &'f Facts, episodes: &'f [Episode], rules: &Rul
         let valid_before =
             earlier.iter().any(|one| one.end.is_none_or(|end| end.plus(figures.new_certification_days) >= fact.day));
         let is_fracture = |reference: &str| {
-            facts.list.iter().any(|one| one.source == reference && matches!(one.kind, Kind::Fracture { .. }))
+            reference.strip_prefix('#').is_some_and(|site| !site.is_empty())
+                || facts.list.iter().any(|one| one.source == reference && matches!(one.kind, Kind::Fracture { .. }))
         };
         let before = earlier.iter().map(|one| one.level).max().unwrap_or(0);
         found.push(Certification {
@@ -75,6 +76,11 @@ fn second<'f>(episodes: &'f [Episode], causes: &[String], start: Day, days: i32)
         let named = episode.records.iter().find(|record| causes.contains(record));
         if let Some(record) = named {
             return Some(record);
+        }
+        // A diagnosis without a record of its own names the bone; it means a fracture of it not long ago.
+        let names_the_bone = causes.iter().any(|cause| cause.strip_prefix('#') == Some(&episode.site));
+        if names_the_bone && start.since(episode.day) <= days {
+            return episode.records.first().map(String::as_str);
         }
         if causes.is_empty() && start.since(episode.day) <= days {
             return episode.records.first().map(String::as_str);

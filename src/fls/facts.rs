@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{Day, Rules};
 use crate::format::json::Node;
 
+/// System of the identifiers of what fracture liaison makes.
+pub const MADE: &str = "http://renraku.example/fhir/IdSystem/fls";
+
 /// What is known of a citizen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -20,6 +23,9 @@ pub struct Facts {
     pub person: Person,
     /// In order of day, then of where they come from.
     pub list: Vec<Fact>,
+    /// The pathway is kept as resources for this citizen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub followed: bool,
 }
 
 /// A person, as far as rules ask.
@@ -184,6 +190,10 @@ pub fn facts<'n>(
     for (type_name, resource) in resources {
         match type_name {
             "Patient" => facts.person = read::person(resource),
+            "EpisodeOfCare" if read::is_made(resource) => {
+                facts.followed = true;
+                read::facts(rules, type_name, resource, resolve, &mut facts.list);
+            }
             _ => read::facts(rules, type_name, resource, resolve, &mut facts.list),
         }
     }

@@ -4,12 +4,20 @@
 //! Who asks for the registry or a measure gets everything that was acknowledged before: [`catch_up`] runs first, and
 //! mostly finds nothing to do, because a thread of the server does the same twice a second.
 
+pub(in crate::operations) mod apply;
+pub mod certifications;
+pub mod resources;
+
+pub use apply::acknowledge;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::engine::{Engine, Rejection};
+use crate::access::Caller;
+use crate::engine::{Engine, Refusal, Rejection};
 use crate::fls::facts::TYPES;
 use crate::fls::registry::{Status, status};
 use crate::fls::{Day, Facts, Rules, facts};
@@ -64,7 +72,30 @@ pub fn rebuild(engine: &Engine, progress: &mut dyn FnMut(usize)) -> Result<Done,
     run(engine, today(), progress)
 }
 
+/// Follows what is written for as long as the server runs: a thread of its own.
+pub fn keep(engine: Engine) {
+    let spawned = std::thread::Builder::new().name("liaison".to_owned()).spawn(move || {
+        loop {
+            // What goes wrong (the database is away) is tried again, and told once a minute at most.
+            let pause = match catch_up(&engine) {
+                Ok(_) => Duration::from_millis(500),
+                Err(rejection) => {
+                    let why = rejection.issues.first().map_or("", |issue| issue.diagnostics.as_str());
+                    tracing::warn!(why, "fracture liaison could not be brought up to date; it is tried again");
+                    Duration::from_secs(60)
+                }
+            };
+            std::thread::sleep(pause);
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "no thread for fracture liaison; it is brought up to date when it is asked for");
+    }
+}
+
 fn run(engine: &Engine, today: Day, progress: &mut dyn FnMut(usize)) -> Result<Done, Rejection> {
+    // Whoever asks: what is derived is derived from everything.
+    let engine = &engine.for_caller(Caller::program());
     let rules = engine.liaison_rules();
     let law = format!("{FORMAT}.{:016x}", rules.fingerprint);
     let basis = format!("{law} {today}");
@@ -122,7 +153,7 @@ impl Keeper<'_> {
             let Some(last) = citizens.last() else { break };
             after = *last;
             done.read += citizens.len();
-            if !store.liaison_save(-1, -1, "", self.rows(&citizens)?)? {
+            if !store.liaison_save(-1, -1, "", self.rows(&citizens, false)?)? {
                 return Ok(());
             }
             progress(done.read);
@@ -151,11 +182,16 @@ impl Keeper<'_> {
             )?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
-            let mut rows = Vec::new();
+            let (mut rows, mut with_resources) = (Vec::new(), Vec::new());
             for (citizen, facts) in &page {
                 let Ok(facts) = serde_json::from_slice::<Facts>(facts) else { continue };
-                rows.push(rows_of(*citizen, &facts, &status(&facts, self.rules, self.today), false));
+                if facts.followed || (self.engine.settings().liaison && !facts.is_empty()) {
+                    with_resources.push(*citizen);
+                } else {
+                    rows.push(rows_of(*citizen, &facts, &status(&facts, self.rules, self.today), false));
+                }
             }
+            rows.extend(self.rows(&with_resources, false)?);
             done.swept += rows.len();
             if !store.liaison_save(position, position, was, rows)? {
                 return Ok(());
@@ -172,7 +208,7 @@ impl Keeper<'_> {
         let (next, changes) = store.liaison_changes(position, STEP, &type_numbers())?;
         let citizens = self.concerned(&changes)?;
         for some in citizens.chunks(CITIZENS) {
-            if !store.liaison_save(position, position, basis, self.rows(some)?)? {
+            if !store.liaison_save(position, position, basis, self.rows(some, false)?)? {
                 return Ok(());
             }
             done.read += some.len();
@@ -202,8 +238,12 @@ impl Keeper<'_> {
         Ok(keys.into_iter().collect())
     }
 
-    /// The rows of citizens, from all their resources.
-    fn rows(&self, citizens: &[i64]) -> Result<Vec<LiaisonRows>, Rejection> {
+    /// The rows of citizens, from all their resources; the resources of those who are followed (all, where the setting
+    /// says so, or where `opens` is set) are written first, so that an interruption loses none.
+    fn rows(&self, citizens: &[i64], opens: bool) -> Result<Vec<LiaisonRows>, Rejection> {
+        if citizens.is_empty() {
+            return Ok(Vec::new());
+        }
         let store = self.engine.store();
         let registry = store.registry();
         let parameters: Vec<i32> = type_numbers()
@@ -237,10 +277,65 @@ impl Keeper<'_> {
                 .collect();
             let facts = facts::facts(self.rules, parsed.iter().map(|(name, node)| (*name, node)), &resolve);
             let status = status(&facts, self.rules, self.today);
+            if facts.followed || opens || self.engine.settings().liaison {
+                let key = |(kind, node): &(&str, Node<'_>)| format!("{kind}/{}", node.text("id").unwrap_or_default());
+                let made = parsed.iter().filter(|(_, node)| resources::is_made(node));
+                let stored = made.map(|found| (key(found), found.1.clone())).collect();
+                let changes = resources::changes(&facts, &status, self.rules, &stored);
+                if let Err(rejection) = put_all(self.engine, changes) {
+                    // A policy of validation or the like: the citizen is counted all the same.
+                    let why = rejection.issues.first().map_or("", |issue| issue.diagnostics.as_str());
+                    tracing::warn!(patient = %facts.person.id, why, "resources of fracture liaison could not be written");
+                }
+            }
             rows.push(rows_of(*citizen, &facts, &status, true));
         }
         Ok(rows)
     }
+}
+
+/// Writes resources under their own ids, in one transaction.
+///
+/// # Errors
+/// What is wrong with them, what the database says.
+pub fn put_all(engine: &Engine, resources: Vec<Node<'static>>) -> Result<(), Rejection> {
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let entries = resources.into_iter().map(|resource| {
+        let url = format!(
+            "{}/{}",
+            resource.text("resourceType").unwrap_or_default(),
+            resource.text("id").unwrap_or_default()
+        );
+        let request = Node::object([("method", Node::string("PUT")), ("url", Node::string(url))]);
+        Node::object([("resource", resource), ("request", request)])
+    });
+    let bundle = Node::object([
+        ("resourceType", Node::string("Bundle")),
+        ("type", Node::string("transaction")),
+        ("entry", Node::Array(entries.collect())),
+    ]);
+    for _ in 0..4 {
+        match engine.transaction_blocking(bundle.clone(), "", None)?.wait() {
+            Ok(_) => return Ok(()),
+            Err(Refusal::Rejected(rejection)) => return Err(rejection),
+            Err(Refusal::Stale) => {}
+        }
+    }
+    Err(Rejection::internal("others keep changing the same resources"))
+}
+
+/// Opens the pathway of a citizen as resources, which are kept up to date from then on. Blocks.
+///
+/// # Errors
+/// What the database says.
+pub fn follow_up(engine: &Engine, patient: &str) -> Result<(), Rejection> {
+    let engine = &engine.for_caller(Caller::program());
+    let rules = engine.liaison_rules();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let keys = engine.store().liaison_keys(&[patient.to_owned()])?;
+    Keeper { engine, rules: &rules, today: today() }.rows(&keys, true).map(|_| ())
 }
 
 /// Ids of the Patients a resource is about.

@@ -32,6 +32,7 @@ const ROOMS: &[&[Operation]] = &[
     super::fhirpath::OPERATIONS,
     super::terminology::OPERATIONS,
     super::measure::OPERATIONS,
+    super::fls::apply::OPERATIONS,
     super::reindex::OPERATIONS,
     super::package::OPERATIONS,
     super::validate::OPERATIONS,

@@ -1,13 +1,15 @@
 //! From one resource to its facts. Total: whatever the resource looks like, there is an answer, if an empty one.
 
-use super::{Fact, Kind, Person, Resolve, Side, medication};
+use super::{Fact, Kind, MADE, Person, Resolve, Side, medication};
 use crate::fls::{Day, Rules};
 use crate::format::json::Node;
 use crate::r4::guide::CANONICAL;
 use crate::r4::reference::Reference;
 
-/// Identifiers of what fracture liaison made itself.
-pub(crate) const MADE: &str = "http://renraku.example/fhir/IdSystem/fls";
+/// Whether fracture liaison made a resource.
+pub(super) fn is_made(resource: &Node<'_>) -> bool {
+    resource.list("identifier").iter().any(|one| one.text("system") == Some(MADE))
+}
 
 /// The first of these members that is a date: its day. `effective` also stands for `effectiveDateTime`,
 /// `effectivePeriod` and `effectiveInstant`.
@@ -265,10 +267,19 @@ fn certification(reader: &mut Reader<'_, '_>) {
     let causes = resource.list("extension").iter().filter(|one| {
         one.text("url").is_some_and(|url| url.starts_with(CANONICAL) && url.ends_with("/care-level-cause"))
     });
-    let causes = causes.filter_map(|one| one.get("valueReference").map(local)).collect();
+    let causes = causes.filter_map(|one| Some(cause(reader.rules, resource, one.get("valueReference")?))).collect();
     let municipality = resource.list("performer").first().map(local).unwrap_or_default();
     let start = day(resource, &["effective"]);
     reader.add(start, Kind::Certified { level, end: end(resource, "effectivePeriod"), causes, municipality });
+}
+
+/// What caused a certification: a Condition, or `#` and the site of a fracture where the diagnosis stands in the
+/// certification itself.
+fn cause(rules: &Rules, resource: &Node<'_>, reference: &Node<'_>) -> String {
+    let Some(id) = reference.text("reference").and_then(|text| text.strip_prefix('#')) else { return local(reference) };
+    let contained = resource.list("contained").iter().find(|one| one.text("id") == Some(id));
+    let site = contained.and_then(|condition| rules.sites.concept(condition.get("code")?));
+    site.map_or_else(|| "#".to_owned(), |place| format!("#{}", rules.sites.code(place)))
 }
 
 /// A questionnaire is evidence of what the end of its canonical URL says.
@@ -342,8 +353,7 @@ fn claim(reader: &mut Reader<'_, '_>) {
 /// A plan that somebody else wrote (a discharge summary's) recommends what it lists; ours lists everything.
 fn care_plan(reader: &mut Reader<'_, '_>) {
     let resource = reader.resource;
-    let is_ours = resource.list("identifier").iter().any(|one| one.text("system") == Some(MADE));
-    if is_ours || !matches!(reader.status(), "active" | "completed") {
+    if is_made(resource) || !matches!(reader.status(), "active" | "completed") {
         return;
     }
     let when = day(resource, &["created", "period"]);
@@ -363,11 +373,12 @@ fn care_plan(reader: &mut Reader<'_, '_>) {
 /// A task of ours that a person closed: done or not, it has a reason that says so, and ours never has one.
 fn task(reader: &mut Reader<'_, '_>) {
     let resource = reader.resource;
-    if !resource.list("identifier").iter().any(|one| one.text("system") == Some(MADE)) {
+    if !is_made(resource) {
         return;
     }
     let id = resource.text("id").unwrap_or_default().to_owned();
-    let when = day(resource, &["lastModified", "authoredOn"]);
+    let stored = resource.get("meta").and_then(|meta| Day::parse(meta.text("lastUpdated")?));
+    let when = day(resource, &["lastModified"]).or(stored).or_else(|| day(resource, &["authoredOn"]));
     let owner = reference(resource, "owner");
     if !owner.is_empty() {
         reader.add(when, Kind::Owner { of: id.clone(), owner });

@@ -1,0 +1,25 @@
+//! The stories of `conformance/scenarios/`, against a server of their own.
+
+use std::process::Command;
+
+use crate::common::{Server, databases};
+
+#[test]
+fn a_missed_follow_up_is_noticed_and_the_figures_move() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        println!("skipped: there is no python3");
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/scenarios/fracture_to_kpi.py");
+    for database in databases() {
+        println!("on {}", database.kind());
+        let server = Server::start_as_installed(&database.url, &["--fls", "on"]);
+        let told = Command::new("python3").args([script, &server.base]).output().unwrap();
+        assert!(
+            told.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&told.stdout),
+            String::from_utf8_lossy(&told.stderr)
+        );
+    }
+}
