@@ -35,9 +35,9 @@ def call(method, url, body=None):
         sys.exit(f"{method} {url}: {error.code} {error.read().decode()}")
 
 
-def put(kind, name, **members):
+def put(kind, key, **members):
     subject = {} if kind == "Patient" else {"subject": {"reference": f"Patient/{WHO}"}}
-    call("PUT", f"{BASE}/{kind}/{name}", {"resourceType": kind, "id": name, **subject, **members})
+    call("PUT", f"{BASE}/{kind}/{key}", {"resourceType": kind, "id": key, **subject, **members})
 
 
 def activity(code):

@@ -7,15 +7,15 @@ mod series;
 mod table;
 
 use actix_web::http::header;
-use actix_web::web::{Bytes, Data, Payload};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
+use super::Shared;
 use super::bundles::encode;
 use super::context::{Context, text, too_large};
 use super::respond::{begin, not_allowed, rejection};
-use super::{Shared, respond};
 use crate::access::Interaction;
 use crate::engine::{Engine, Rejection};
 use crate::fls::Day;
@@ -112,7 +112,8 @@ fn answer(context: &Context, reply: Reply) -> HttpResponse {
     if let Some(next) = reply.next {
         response.insert_header((header::LINK, format!("<{next}>; rel=\"next\"")));
     }
-    respond::json_body(response, context, Bytes::from(reply.body))
+    response.insert_header((header::VARY, "accept, accept-encoding"));
+    response.body(reply.body)
 }
 
 fn form(request: &HttpRequest, pairs: &[(String, String)]) -> Result<Form, Rejection> {

@@ -8,6 +8,7 @@ use crate::notebook::category::CATEGORIES;
 /// Adds them.
 pub(super) fn all(paths: &mut Map<String, Value>) {
     notebook(paths);
+    liaison(paths);
     let service = |id: &str, summary: &str, media: &str, parameters: Value| {
         let mut answers = responses(&[]);
         answers["200"] = json!({ "description": "well", "content": { media: {} } });
@@ -28,6 +29,76 @@ pub(super) fn all(paths: &mut Map<String, Value>) {
     );
     let types = json!([{ "name": "type", "in": "query", "description": "types, separated by commas", "schema": { "type": "string", "examples": ["Patient,Observation"] } }]);
     paths.insert("/openapi.json".to_owned(), service("openapi", "this document", "application/json", types));
+}
+
+/// Fracture liaison.
+fn liaison(paths: &mut Map<String, Value>) {
+    let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "description": description, "schema": schema });
+    let date = || json!({ "type": "string", "format": "date" });
+    let truth = || json!({ "enum": ["true", "false"] });
+    let words = || json!({ "type": "string", "pattern": "^[A-Za-z0-9./-]{1,100}$" });
+    let format =
+        || query("format", "json, csv or ndjson; also by Accept", json!({ "enum": ["json", "csv", "ndjson"] }));
+    let count = || query("count", "rows on a page", json!({ "type": "integer", "minimum": 1, "maximum": 10000 }));
+    let tables =
+        json!({ "application/json": { "schema": { "type": "object" } }, "text/csv": {}, "application/x-ndjson": {} });
+    let get = |id: &str, summary: &str, parameters: Value| {
+        let mut answers = responses(&[]);
+        answers["200"] = json!({ "description": summary, "content": tables });
+        json!({ "get": { "operationId": id, "tags": ["Fracture liaison"], "summary": summary, "parameters": parameters, "responses": answers } })
+    };
+    let registry = json!([
+        query("state", "active or an end, such as completed, died, declined", words()),
+        query("activity", "what is to be done next", words()),
+        query("owner", "who is in charge", words()),
+        query("facility", "where the fracture was treated, Organization/[id]", words()),
+        query("municipality", "where the citizen lived then, Organization/[id]", words()),
+        query("site", "site of the fracture", words()),
+        query("episode", "id of the EpisodeOfCare", words()),
+        query("due-by", "due on or before", date()),
+        query("fractured-from", "fracture on or after", date()),
+        query("fractured-to", "fracture on or before", date()),
+        query("overdue", "with an activity that is late, or without", truth()),
+        query("alarm", "with an alarm nobody took note of, or without", truth()),
+        query("sort", "order", json!({ "enum": ["due", "fracture", "-fracture"] })),
+        count(),
+        format()
+    ]);
+    paths.insert("/fls/registry".to_owned(), get("flsRegistry", "the registry: a row an episode", registry));
+    let series = json!([
+        query("from", "first day", date()),
+        query("to", "last day", date()),
+        query("as-of", "day of the report", date()),
+        query("step", "length of a step", json!({ "enum": ["month", "quarter", "year"] })),
+        query("facility", "only of this facility", words()),
+        query("municipality", "only of this municipality", words()),
+        format()
+    ]);
+    paths.insert("/fls/indicators".to_owned(), get("flsIndicators", "indicators as time series", series));
+    let alarms = json!([query("acknowledged", "only those taken note of, or those not", truth()), count(), format()]);
+    paths.insert("/fls/alarms".to_owned(), get("flsAlarms", "alarms that stand, newest first", alarms));
+    let post = |id: &str, summary: &str, parameters: Value, media: &str, schema: Value| {
+        let mut answers = responses(&[]);
+        answers["200"] =
+            json!({ "description": summary, "content": { "application/json": { "schema": { "type": "object" } } } });
+        json!({ "post": { "operationId": id, "tags": ["Fracture liaison"], "summary": summary, "parameters": parameters,
+            "requestBody": { "required": true, "content": { media: { "schema": schema } } }, "responses": answers } })
+    };
+    let id = json!([{ "name": "id", "in": "path", "required": true, "description": "id of the alarm", "schema": { "type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$" } }]);
+    let note = json!({ "type": "object", "properties": { "who": { "type": "string" }, "reason": { "type": "string", "minLength": 1 } }, "required": ["reason"] });
+    paths.insert(
+        "/fls/alarms/{id}/acknowledge".to_owned(),
+        post("flsAcknowledge", "take note of an alarm", id, "application/json", note),
+    );
+    let options = json!([
+        query("dry-run", "report only", truth()),
+        query("mapping", "which column says what, TOML", json!({ "type": "string" }))
+    ]);
+    let file = json!({ "type": "string", "format": "binary" });
+    paths.insert(
+        "/fls/certifications".to_owned(),
+        post("flsCertifications", "certifications of care need from CSV (CP932 or UTF-8)", options, "text/csv", file),
+    );
 }
 
 fn notebook(paths: &mut Map<String, Value>) {
