@@ -42,10 +42,8 @@ pub fn status(facts: &Facts, rules: &Rules, today: Day) -> Status {
     let standings: Vec<Standing> =
         citizen.episodes.iter().map(|episode| standing(&citizen, episode, rules, &mut horizon)).collect();
     let alarms = alarms(&citizen, &standings, rules, &mut horizon);
-    let course = citizen
-        .treatment
-        .on(today)
-        .or_else(|| citizen.treatment.courses.iter().filter(|course| course.start <= today).last());
+    let course =
+        citizen.treatment.on(today).or_else(|| citizen.treatment.courses.iter().rfind(|course| course.start <= today));
     let medicine = course.map(|course| (course.drug.clone(), course.start, course.end));
     let rows = citizen.episodes.iter().zip(standings).map(|(episode, standing)| Row {
         missing: missing(facts, episode, rules),

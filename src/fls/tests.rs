@@ -19,9 +19,8 @@ fn day(text: &str) -> Day {
 
 /// Reads the words of a case.
 fn read(words: &str) -> Facts {
-    let mut facts = Facts::default();
-    facts.person =
-        Person { id: "p".into(), birth: Day::parse("1940-01-01"), sex: "female".into(), ..Person::default() };
+    let person = Person { id: "p".into(), birth: Day::parse("1940-01-01"), sex: "female".into(), ..Person::default() };
+    let mut facts = Facts { person, ..Facts::default() };
     for (place, word) in words.split_whitespace().enumerate() {
         let (word, causes) = word.split_once('=').unwrap_or((word, ""));
         let (word, name) =
@@ -119,7 +118,10 @@ fn outcome(facts: &Facts, rules: &Rules, today: Day, key: &str, wanted: &str) ->
     }
 }
 
-fn cases() -> Vec<(String, String, String, Vec<(String, String)>)> {
+/// Name, facts, day, and what must come out.
+type Row = (String, String, String, Vec<(String, String)>);
+
+fn cases() -> Vec<Row> {
     let rows = TABLES.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Case "));
     rows.map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();

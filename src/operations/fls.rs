@@ -27,9 +27,9 @@ use crate::r4::reference::Reference;
 use crate::store::{AlarmRow, EpisodeRow, LiaisonChange, LiaisonRows};
 
 /// Changes of one step.
-const STEP: u32 = 5_000;
+const STEP: u32 = 1_000;
 /// Citizens computed and written at once.
-const CITIZENS: usize = 400;
+const CITIZENS: usize = 200;
 /// Raised when facts are read in another way: everything is computed anew then.
 const FORMAT: u32 = 1;
 

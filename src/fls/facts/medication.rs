@@ -32,10 +32,8 @@ pub(super) fn facts(
             add(day(resource, &["whenHandedOver", "whenPrepared"]), Use::Supply { days });
         }
         "MedicationAdministration" if status == "completed" => add(day(resource, &["effective"]), Use::Dose),
-        "MedicationAdministration" if status == "not-done" => {
-            if is_refusal(resource) {
-                add(day(resource, &["effective"]), Use::Refused);
-            }
+        "MedicationAdministration" if status == "not-done" && is_refusal(resource) => {
+            add(day(resource, &["effective"]), Use::Refused);
         }
         _ => {}
     }
@@ -92,11 +90,7 @@ fn statement(resource: &Node<'_>, status: &str, add: &mut impl FnMut(Option<Day>
     let taken = |end: Option<Day>| Use::Taken { end, asserted, next };
     match status {
         "intended" => add(Some(start), Use::Recommended),
-        "not-taken" => {
-            if is_refusal(resource) {
-                add(Some(asserted), Use::Refused);
-            }
-        }
+        "not-taken" if is_refusal(resource) => add(Some(asserted), Use::Refused),
         "stopped" | "on-hold" => {
             // A single date is one dose; a period that was stopped ended at the latest when this was said.
             let end = stated_end.unwrap_or(asserted).max(start);
@@ -128,8 +122,7 @@ fn request(resource: &Node<'_>, status: &str, add: &mut impl FnMut(Option<Day>, 
         _ => return,
     }
     match status {
-        "active" | "completed" => {}
-        "stopped" => {}
+        "active" | "completed" | "stopped" => {}
         _ => return,
     }
     let dosage = resource.list("dosageInstruction").first();

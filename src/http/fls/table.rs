@@ -79,7 +79,7 @@ fn csv(rows: &[Value], columns: &[Column]) -> Vec<u8> {
             if place > 0 {
                 out.push(',');
             }
-            let value = path.iter().fold(Some(row), |value, name| value.and_then(|value| value.get(name)));
+            let value = path.iter().try_fold(row, |value, name| value.get(name));
             out.push_str(&cell(&words(value)));
         }
         out.push_str("\r\n");
