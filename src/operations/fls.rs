@@ -97,7 +97,9 @@ fn run(engine: &Engine, today: Day, progress: &mut dyn FnMut(usize)) -> Result<D
     // Whoever asks: what is derived is derived from everything.
     let engine = &engine.for_caller(Caller::program());
     let rules = engine.liaison_rules();
-    let law = format!("{FORMAT}.{:016x}", rules.fingerprint);
+    // Where the setting changed, resources are to be made for all.
+    let with_resources = if engine.settings().liaison { "+resources" } else { "" };
+    let law = format!("{FORMAT}.{:016x}{with_resources}", rules.fingerprint);
     let basis = format!("{law} {today}");
     let first = engine.store().liaison_state()?;
     if first.position == first.head && first.basis == basis {

@@ -248,6 +248,45 @@ fn moves(server: &Server) {
     assert_eq!(count("Organization/b-city-b").0, json!(1));
 }
 
+/// A site stores its own figures: everything is computed anew by them. A single question may have others.
+fn figures(server: &Server) {
+    let case = Case::new(server, "b-figures");
+    case.fracture("f", "S72.0", "right", "2024-02-01");
+    case.seen("a", LOINC, "90265-0", "2024-04-30");
+    assert_eq!(case.group("fls-kpi-04", "assessed"), MET, "day 89");
+    let path =
+        "Measure/fls-kpi-04/$evaluate-measure?subject=Patient/b-figures&periodStart=2024-01-01&periodEnd=2024-12-31";
+    let count = |path: &str| server.get(path).body["group"][0]["population"][2]["count"].clone();
+    assert_eq!(count(&format!("{path}&threshold=assessment-days=84")), json!(0));
+    assert_eq!(count(&format!("{path}&asOf=2024-04-30")), json!(0), "the window is not over");
+    assert_eq!(server.get(&format!("{path}&threshold=colour=3")).status, 400);
+    let ours = server.get("CodeSystem/fls-rule").body;
+    let mut theirs = ours.clone();
+    let concepts = theirs["concept"].as_array_mut().unwrap();
+    let rule = concepts.iter_mut().find(|one| one["code"] == "assessment-days").unwrap();
+    rule["property"][0]["valueDecimal"] = json!(84);
+    assert_eq!(server.put("CodeSystem/fls-rule", &theirs).status, 200);
+    assert_eq!(case.group("fls-kpi-04", "assessed"), MISSED);
+    assert_eq!(server.put("CodeSystem/fls-rule", &ours).status, 200);
+    assert_eq!(case.group("fls-kpi-04", "assessed"), MET);
+    // Another medicine that a site knows by its own code.
+    case.put(
+        "MedicationAdministration",
+        "m",
+        json!({ "status": "completed", "effectiveDateTime": "2024-02-10",
+        "medicationCodeableConcept": { "coding": [{ "system": "urn:example:pharmacy", "code": "77" }] } }),
+    );
+    assert_eq!(case.group("fls-treatment-start", "started"), MISSED);
+    let ours = server.get("CodeSystem/osteoporosis-drug").body;
+    let mut theirs = ours.clone();
+    let concepts = theirs["concept"].as_array_mut().unwrap();
+    let drug = concepts.iter_mut().find(|one| one["code"] == "denosumab").unwrap();
+    drug["property"].as_array_mut().unwrap().push(json!({ "code": "match", "valueString": "urn:example:pharmacy|7*" }));
+    assert_eq!(server.put("CodeSystem/osteoporosis-drug", &theirs).status, 200);
+    assert_eq!(case.group("fls-treatment-start", "started"), MET);
+    assert_eq!(server.put("CodeSystem/osteoporosis-drug", &ours).status, 200);
+}
+
 /// The rows of everything that is derived, as text.
 fn derived(database: &Database) -> Vec<String> {
     let tables = [
@@ -267,6 +306,7 @@ fn what_comes_in_any_order_is_counted_alike_and_rebuilding_changes_nothing() {
         treatment(&server);
         fractures(&server);
         moves(&server);
+        figures(&server);
         server.terminate();
         let before = derived(&database);
         assert!(before.len() > 20, "{before:?}");
