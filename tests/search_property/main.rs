@@ -41,7 +41,7 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn every_search_finds_what_the_rules_say() {
     let seed = setting("RENRAKU_SEARCH_SEED", 20_260_401);
-    let queries = usize::try_from(setting("RENRAKU_SEARCH_QUERIES", 400)).unwrap();
+    let queries = usize::try_from(setting("RENRAKU_SEARCH_QUERIES", 1200)).unwrap();
     let size = usize::try_from(setting("RENRAKU_SEARCH_RESOURCES", 300)).unwrap();
     for database in databases() {
         println!("on {}", database.kind());
@@ -116,14 +116,25 @@ fn put(resource: &Value) -> Value {
 /// When a resource was stored only the server can say.
 fn know_times(server: &Server, world: &mut World) {
     for kind in world.resources.keys().map(|(kind, _)| kind.clone()).collect::<BTreeSet<String>>() {
-        let answer = server.get(&format!("{kind}?_elements=id&_count=1000"));
-        for entry in answer.body["entry"].as_array().into_iter().flatten() {
-            let id = entry["resource"]["id"].as_str().unwrap().to_owned();
-            if let Some(resource) = world.resources.get_mut(&(kind.clone(), id)) {
-                resource["meta"]["lastUpdated"] = entry["resource"]["meta"]["lastUpdated"].clone();
+        let mut path = Some(format!("{kind}?_elements=id&_count=1000"));
+        while let Some(page) = path.take() {
+            let answer = server.get(&page);
+            for entry in answer.body["entry"].as_array().into_iter().flatten() {
+                let id = entry["resource"]["id"].as_str().unwrap().to_owned();
+                if let Some(resource) = world.resources.get_mut(&(kind.clone(), id)) {
+                    resource["meta"]["lastUpdated"] = entry["resource"]["meta"]["lastUpdated"].clone();
+                }
             }
+            path = next_page(server, &answer.body);
         }
     }
+}
+
+/// Path of the next page below the base.
+fn next_page(server: &Server, bundle: &Value) -> Option<String> {
+    let next = bundle["link"].as_array()?.iter().find(|link| link["relation"] == "next")?["url"].as_str()?;
+    let rest = next.strip_prefix(&server.base).unwrap_or_else(|| panic!("next leads elsewhere: {next}"));
+    Some(rest.trim_start_matches('/').to_owned())
 }
 
 fn send(server: &Server, entries: Vec<Value>) {
@@ -173,11 +184,8 @@ fn pages(server: &Server, first: &str, by_post: bool) -> Result<Found, String> {
             list.push(address(&entry["resource"]));
         }
         found.totals.extend(answer.body["total"].as_u64());
-        let links = answer.body["link"].as_array().into_iter().flatten();
-        let next = links.clone().find(|link| link["relation"] == "next").and_then(|link| link["url"].as_str());
-        let Some(next) = next else { return Ok(found) };
-        let Some(rest) = next.strip_prefix(&server.base) else { return Err(format!("next leads elsewhere: {next}")) };
-        path = rest.trim_start_matches('/').to_owned();
+        let Some(next) = next_page(server, &answer.body) else { return Ok(found) };
+        path = next;
     }
     Err("it has no last page".to_owned())
 }
@@ -215,7 +223,9 @@ fn compare(server: &Server, world: &World, search: &Search) -> Result<usize, Str
     if !search.includes.is_empty() {
         let wanted = world.included(&expected, &search.includes);
         let included: BTreeSet<String> = found.included.iter().cloned().collect();
-        if wanted != included || included.len() != found.included.len() {
+        // Each page brings what its own matches refer to.
+        let is_twice = included.len() != found.included.len() && expected.len() <= 1000;
+        if wanted != included || is_twice {
             return Err(describe(format!("should include {wanted:?}, included {:?}", found.included)));
         }
     }
