@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
+use crate::maker::Maker;
 use crate::naive::{World, is_amount, is_in_time, is_reference, is_token, links, same_uri};
 use crate::parameters::{self, Form, Kind, Parameter, TYPES};
-use crate::query::{Maker, Operand};
+use crate::query::Operand;
 use crate::special::{VALUE_SETS, in_value_set};
 use crate::values;
 

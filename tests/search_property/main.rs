@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod filter;
+mod maker;
 mod naive;
 mod parameters;
 mod query;
@@ -27,8 +28,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use common::{Server, databases};
+use maker::Maker;
 use naive::{World, address};
-use query::{Maker, Search};
+use query::Search;
 use random::Random;
 
 /// Disagreements shown in full.
@@ -195,7 +197,7 @@ fn compare(server: &Server, world: &World, search: &Search) -> Result<usize, Str
     let path = search.path();
     let describe = |what: String| format!("GET {path}\n{search:?}\n{what}");
     // Compartments are searched by GET.
-    let by_post = search.compartment.is_none() && path.len() % 4 == 0;
+    let by_post = search.compartment.is_none() && path.len().is_multiple_of(4);
     let found = pages(server, &path, by_post).map_err(describe)?;
     let expected = world.search(search);
     let (wanted, have): (BTreeSet<&String>, BTreeSet<&String>) =

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::maker::Maker;
 use crate::naive::World;
-use crate::query::Maker;
 use crate::values::{self, Token};
 
 /// The code system with a hierarchy that the world knows, and its codes with their parents.
