@@ -10,6 +10,7 @@ mod config;
 mod fls;
 mod healthcheck;
 mod import;
+mod media;
 mod migrate;
 mod package;
 mod progress;
@@ -54,6 +55,7 @@ enum Command {
     Client(client::Arguments),
     Fls(fls::Arguments),
     Import(import::Arguments),
+    Media(media::Arguments),
     Migrate(migrate::Arguments),
     Package(package::Arguments),
     Reindex(reindex::Arguments),
@@ -93,6 +95,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Client(arguments) => client::run(arguments),
             Command::Fls(arguments) => fls::run(arguments),
             Command::Import(arguments) => import::run(arguments),
+            Command::Media(arguments) => media::run(arguments),
             Command::Migrate(arguments) => migrate::run(arguments),
             Command::Package(arguments) => package::run(arguments),
             Command::Reindex(arguments) => reindex::run(arguments),

@@ -9,6 +9,7 @@ pub mod fhirpath;
 pub mod fls;
 pub mod format;
 pub mod http;
+pub mod media;
 pub mod notebook;
 pub mod operations;
 pub mod r4;

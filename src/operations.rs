@@ -20,6 +20,7 @@ mod lastn;
 mod lists;
 mod matching;
 pub mod measure;
+pub mod media;
 mod meta;
 pub mod notebook;
 pub mod offer;

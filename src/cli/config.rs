@@ -302,6 +302,10 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
                 .into_iter()
                 .fold(fls, |all, name| all.mut_subcommand(name, inner))
         })
+        .mut_subcommand("media", |media| {
+            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE[..6]].concat());
+            ["gc", "verify"].into_iter().fold(media, |all, name| all.mut_subcommand(name, inner))
+        })
         .mut_subcommand("terminology", |terminology| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use renraku::engine::{Engine, EntryAnswer, Refusal, Rejection};
@@ -11,12 +12,16 @@ use renraku::http::{Authentication, HttpSettings};
 use renraku::operations::demo::demo_bundles;
 use renraku::operations::offer::missing_definitions;
 use renraku::r4::definitions;
+use renraku::store::Store;
 
 use super::config::Settings;
 use super::healthcheck::reachable;
 use super::{Failure, answer, tell};
 
 const ATTEMPTS: usize = 4;
+const BETWEEN_COLLECTIONS: Duration = Duration::from_secs(3600);
+/// Unused content younger than this stays: a resource may be about to hold it.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,6 +86,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let citizen = if arguments.demo { load_demo(&engine)? } else { None };
     renraku::operations::fls::keep(engine.clone());
+    collect_content(engine.store().clone())?;
     let base_url = config.http.base_url.clone();
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let ready = |address: SocketAddr| {
@@ -106,6 +112,28 @@ fn missing(http: &HttpSettings) -> String {
     let unknown = (http.authentication == Authentication::Off)
         .then_some("without authentication everyone who connects reads and changes every record");
     [without_tls, unknown].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Removes, once an hour, content that nothing holds.
+fn collect_content(store: Store) -> Result<(), Failure> {
+    let work = move || {
+        loop {
+            std::thread::sleep(BETWEEN_COLLECTIONS);
+            match store.collect_content(GRACE, false) {
+                Ok(collected) if collected.removed.is_empty() => {}
+                Ok(collected) => {
+                    tracing::info!(
+                        contents = collected.removed.len(),
+                        bytes = collected.bytes,
+                        "unused content was removed"
+                    );
+                }
+                Err(error) => tracing::error!(%error, "unused content could not be removed; it is tried again"),
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("collector".to_owned()).spawn(work);
+    started.map(|_| ()).map_err(|error| Failure::new(1, format!("cannot start a thread: {error}")))
 }
 
 fn refusal(listen: SocketAddr, missing: &str) -> String {

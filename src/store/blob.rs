@@ -264,6 +264,7 @@ impl Blobs {
     /// [`BlobError::Infected`], [`BlobError::ScannerAway`], or what the disk says; nothing is kept then.
     pub fn keep(&self, incoming: Incoming) -> Result<Kept, BlobError> {
         let mut incoming = incoming;
+        incoming.id()?;
         if let Some(scanner) = &self.0.scanner {
             incoming.file.seek(SeekFrom::Start(0))?;
             scanner.scan(&mut incoming.file)?;
@@ -316,6 +317,8 @@ pub struct Incoming {
     sha256: Sha256,
     sha1: sha1_smol::Sha1,
     size: u64,
+    /// What was hashed is not what is there.
+    is_stale: bool,
 }
 
 impl fmt::Debug for Incoming {
@@ -327,18 +330,17 @@ impl fmt::Debug for Incoming {
 impl Incoming {
     fn create(path: PathBuf) -> Result<Self, BlobError> {
         let file = private(&mut File::options()).read(true).write(true).create_new(true).open(&path)?;
-        Ok(Self { file, path, sha256: Sha256::new(), sha1: sha1_smol::Sha1::new(), size: 0 })
+        Ok(Self { file, path, sha256: Sha256::new(), sha1: sha1_smol::Sha1::new(), size: 0, is_stale: false })
     }
 
-    /// Takes over a file that was written before; reads all of it.
+    /// Takes over a file that was written before.
     ///
     /// # Errors
     /// What the disk says.
     pub fn adopt(path: PathBuf) -> Result<Self, BlobError> {
         let file = File::options().read(true).write(true).open(&path)?;
-        let mut incoming = Self { file, path, sha256: Sha256::new(), sha1: sha1_smol::Sha1::new(), size: 0 };
-        incoming.hash_again()?;
-        Ok(incoming)
+        let size = file.metadata()?.len();
+        Ok(Self { file, path, sha256: Sha256::new(), sha1: sha1_smol::Sha1::new(), size, is_stale: true })
     }
 
     /// Bytes written so far.
@@ -347,17 +349,32 @@ impl Incoming {
         self.size
     }
 
-    /// The file, to look at and to change in place; [`Self::hash_again`] after a change.
-    pub const fn file(&mut self) -> &mut File {
+    /// The file, to look at.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file, to be changed in place.
+    pub const fn changed_file(&mut self) -> &mut File {
+        self.is_stale = true;
         &mut self.file
     }
 
-    /// Reads everything anew.
+    /// The SHA-256 of what came in.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn hash_again(&mut self) -> Result<(), BlobError> {
-        (self.sha256, self.sha1, self.size) = (Sha256::new(), sha1_smol::Sha1::new(), 0);
+    pub fn id(&mut self) -> Result<BlobId, BlobError> {
+        if self.is_stale {
+            self.hash_again()?;
+        }
+        Ok(self.name().id)
+    }
+
+    /// Reads everything anew.
+    fn hash_again(&mut self) -> Result<(), BlobError> {
+        (self.sha256, self.sha1, self.size, self.is_stale) = (Sha256::new(), sha1_smol::Sha1::new(), 0, false);
         self.file.seek(SeekFrom::Start(0))?;
         let mut buffer = vec![0; 256 << 10];
         loop {

@@ -29,6 +29,7 @@ mod headers;
 mod history;
 mod lastn;
 mod list_find;
+mod media;
 mod meta;
 mod metadata;
 mod negotiation;
