@@ -30,6 +30,7 @@ mod history;
 mod lastn;
 mod list_find;
 mod media;
+mod media_large;
 mod meta;
 mod metadata;
 mod negotiation;
