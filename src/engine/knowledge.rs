@@ -67,15 +67,17 @@ impl Engine {
         })
     }
 
-    /// The rules of fracture liaison in force. Asking may block.
+    /// The rules of fracture liaison in force. What HL7 publishes is not unpacked for them. Asking may block.
     #[must_use]
     pub fn liaison_rules(&self) -> Arc<Rules> {
-        let generation = self.definitions().generation();
+        let local = self.local();
+        let generation = local.generation();
         let known = self.knowledge.liaison.read().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
             Some((read_at, rules)) if read_at == generation => rules,
             _ => {
-                let rules = Arc::new(Rules::read(self.definitions().as_ref()));
+                let ours: Arc<dyn Canonicals> = guide();
+                let rules = Arc::new(Rules::read(&Layers(vec![Arc::clone(local), ours])));
                 let mut kept = self.knowledge.liaison.write().unwrap_or_else(PoisonError::into_inner);
                 *kept = Some((generation, Arc::clone(&rules)));
                 rules

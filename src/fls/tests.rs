@@ -172,6 +172,50 @@ fn every_group_of_the_measures_is_counted_and_shown() {
     }
 }
 
+/// What resources say, as the tables above write it.
+#[test]
+fn resources_become_facts() {
+    let rules = Rules::built_in();
+    let activity = |code: &str| {
+        format!(r#"{{"coding":[{{"system":"http://renraku.example/fhir/CodeSystem/fls-activity","code":"{code}"}}]}}"#)
+    };
+    let (follow_up, recommendation) = (activity("follow-up-16w"), activity("treatment-recommendation"));
+    let drug = r#""medicationCodeableConcept":{"coding":[{"display":"プラリア皮下注60mgシリンジ"}]}"#;
+    for (kind, members, expected) in [
+        ("Condition", r#""code":{"text":"左大腿骨頚部骨折"},"onsetDateTime":"2024-01-10""#.to_owned(), "hip-left@0"),
+        ("Condition", r#""code":{"coding":[{"system":"http://jpfhir.jp/fhir/core/mhlw/CodeSystem/ICD10-2013-full","code":"S32.0"}]},"onsetPeriod":{"start":"2024-01-10"}"#.to_owned(), "spine@0"),
+        ("Condition", r#""verificationStatus":{"coding":[{"code":"refuted"}]},"code":{"text":"大腿骨頚部骨折"},"onsetDateTime":"2024-01-10""#.to_owned(), ""),
+        ("Condition", r#""code":{"text":"高血圧症"},"onsetDateTime":"2024-01-10""#.to_owned(), ""),
+        ("QuestionnaireResponse", r#""status":"completed","questionnaire":"http://x.example/Questionnaire/falls-assessment|1","authored":"2024-01-11""#.to_owned(), "falls-assessment@1"),
+        ("QuestionnaireResponse", r#""status":"in-progress","questionnaire":"http://x.example/Questionnaire/falls-assessment","authored":"2024-01-11""#.to_owned(), ""),
+        ("NutritionOrder", r#""status":"active","dateTime":"2024-01-12""#.to_owned(), "nutrition@2"),
+        ("Appointment", format!(r#""status":"fulfilled","serviceType":[{follow_up}],"start":"2024-01-13T09:00:00+09:00""#), "follow-up-16w@3"),
+        ("Appointment", format!(r#""status":"noshow","serviceType":[{follow_up}],"start":"2024-01-13T09:00:00+09:00""#), ""),
+        ("CarePlan", format!(r#""status":"active","created":"2024-01-14","activity":[{{"detail":{{"status":"scheduled","code":{recommendation}}}}}]"#), "treatment-recommendation@4"),
+        ("ServiceRequest", r#""status":"active","authoredOn":"2024-01-15","code":{"coding":[{"system":"http://loinc.org","code":"38263-0"}]}"#.to_owned(), "order:dxa@5"),
+        ("Claim", r#""status":"active","created":"2024-01-30","item":[{"servicedDate":"2024-01-25","productOrService":{"coding":[{"code":"113036510"}]}}]"#.to_owned(), "fee-1@15"),
+        ("MedicationAdministration", format!(r#""status":"completed","effectivePeriod":{{"start":"2024-01-22T10:00:00+09:00"}},{drug}"#), "dose:denosumab@12"),
+        ("MedicationAdministration", format!(r#""status":"not-done","effectiveDateTime":"2024-01-22","statusReason":[{{"text":"本人拒否"}}],{drug}"#), "refused:denosumab@12"),
+        ("MedicationRequest", r#""status":"active","intent":"order","authoredOn":"2024-01-22","medicationCodeableConcept":{"text":"アレンドロン酸錠35mg"},"dispenseRequest":{"expectedSupplyDuration":{"value":4,"code":"wk"}}"#.to_owned(), "supply:alendronate-weekly:28@12"),
+        ("MedicationRequest", r#""status":"cancelled","intent":"order","authoredOn":"2024-01-22","medicationCodeableConcept":{"text":"アレンドロン酸錠35mg"}"#.to_owned(), ""),
+        ("MedicationStatement", r#""status":"completed","effectivePeriod":{"start":"2024-01-20","end":"2024-03-10"},"dateAsserted":"2024-01-20","medicationCodeableConcept":{"text":"ラロキシフェン塩酸塩錠60mg"}"#.to_owned(), "taken:raloxifene@10..60"),
+        ("Observation", r#""status":"final","effectiveDateTime":"2024-01-20","code":{"coding":[{"system":"http://loinc.org","code":"83174-3"}]},"valueQuantity":{"value":16.5,"code":"kg"}"#.to_owned(), "grip:16.5@10"),
+        // Pounds are not converted by guessing, and what was not measured is no evidence.
+        ("Observation", r#""status":"final","effectiveDateTime":"2024-01-20","code":{"coding":[{"system":"http://loinc.org","code":"83174-3"}]},"valueQuantity":{"value":36,"code":"[lbf_av]"}"#.to_owned(), ""),
+        ("Observation", r#""status":"final","effectiveDateTime":"2024-01-20","code":{"coding":[{"system":"http://loinc.org","code":"38263-0"}]},"dataAbsentReason":{"text":"not done"}"#.to_owned(), ""),
+        ("Observation", r#""status":"entered-in-error","effectiveDateTime":"2024-01-20","code":{"coding":[{"system":"http://loinc.org","code":"38263-0"}]}"#.to_owned(), ""),
+    ] {
+        let text = format!(r#"{{"resourceType":"{kind}","id":"x",{members}}}"#);
+        let node = crate::format::json::parse(text.as_bytes()).unwrap();
+        let found = facts::facts(&rules, [(kind, &node)], &|_| None);
+        let kinds = |facts: &Facts| facts.list.iter().map(|fact| (fact.day, fact.kind.clone())).collect::<Vec<_>>();
+        assert_eq!(kinds(&found), kinds(&read(expected)), "{kind} {members}");
+        assert!(found.list.iter().all(|fact| fact.source == format!("{kind}/x")));
+        // What is kept can be read again.
+        assert_eq!(serde_json::from_slice::<Facts>(&serde_json::to_vec(&found).unwrap()).unwrap(), found);
+    }
+}
+
 proptest! {
     /// Messages come in any order; what is computed from them is the same.
     #[test]

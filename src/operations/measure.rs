@@ -16,7 +16,7 @@ use self::tally::{Scope, Tallied, tally};
 use super::call::{Call, parameters, part};
 use super::fls::{catch_up, facts_of, today};
 use super::table::{Level, Operation};
-use crate::access::{Interaction, Subject};
+use crate::access::{Caller, Interaction, Subject};
 use crate::engine::{Engine, OperationAnswer, Rejection};
 use crate::fls::indicator::{Question, unit};
 use crate::fls::{Day, Facts};
@@ -134,19 +134,23 @@ pub fn all_measures(engine: &Engine) -> Vec<Measured> {
     names.iter().filter_map(|url| measured(engine, url).ok()).collect()
 }
 
-/// Refuses who may not see figures about everybody.
+/// Refuses who may not see everybody: the facts of fracture liaison are those of all citizens, and no care team, consent
+/// or agreement narrows them.
 ///
 /// # Errors
 /// 403.
 pub fn permit(engine: &Engine) -> Result<(), Rejection> {
-    engine.permit(Interaction::Read, "Measure")?;
-    if let Subject::Person { user, .. } = &engine.caller().subject
-        && matches!(user.type_name.as_str(), "Patient" | "RelatedPerson")
-    {
-        let text = "figures of fracture liaison are for those who care, not for patients and families";
-        return Err(Rejection::new(403, IssueCode::Forbidden, text));
+    if sees_everybody(engine.caller()) {
+        return Ok(());
     }
-    Ok(())
+    let text = "registry, alarms and measures of fracture liaison are about all citizens: they are for systems that may \
+                read everything (system/*.rs, without an organization)";
+    Err(Rejection::new(403, IssueCode::Forbidden, text))
+}
+
+fn sees_everybody(caller: &Caller) -> bool {
+    let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
+    caller.is_trusted() || (is_whole && caller.may(Interaction::Read, "") && caller.may(Interaction::Search, ""))
 }
 
 /// The period of a report, and the days of it.
@@ -363,4 +367,27 @@ fn collect(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         answer.push(part("resource", "resource", body.into_owned()));
     }
     Ok(parameters(answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{FhirUser, Scopes};
+
+    /// Deny by default: whoever is not allowed everything sees nothing of everybody.
+    #[test]
+    fn only_who_may_read_everything_sees_everybody() {
+        let system = |organization: Option<&str>, scopes: &str| {
+            let subject = Subject::System { client: "c".to_owned(), organization: organization.map(str::to_owned) };
+            sees_everybody(&Caller::known(subject, Scopes::parse(scopes)))
+        };
+        assert!(system(None, "system/*.rs"));
+        assert!(!system(None, "system/Measure.rs"));
+        assert!(!system(Some("Organization/x"), "system/*.rs"));
+        let user = FhirUser { type_name: "Practitioner".to_owned(), id: "x".to_owned() };
+        let person = Subject::Person { user, client: "c".to_owned() };
+        assert!(!sees_everybody(&Caller::known(person, Scopes::parse("user/*.rs"))));
+        assert!(!sees_everybody(&Caller::nobody()));
+        assert!(sees_everybody(&Caller::open()) && sees_everybody(&Caller::program()));
+    }
 }
