@@ -285,6 +285,7 @@ fn figures(server: &Server) {
     assert_eq!(server.put("CodeSystem/osteoporosis-drug", &theirs).status, 200);
     assert_eq!(case.group("fls-treatment-start", "started"), MET);
     assert_eq!(server.put("CodeSystem/osteoporosis-drug", &ours).status, 200);
+    assert_eq!(case.group("fls-treatment-start", "started"), MISSED);
 }
 
 /// The rows of everything that is derived, as text.
