@@ -382,10 +382,11 @@ fn nonsense_is_refused_with_a_reason() {
     });
 }
 
-/// An OperationOutcome in JSON or XML with at least one issue.
+/// An OperationOutcome in JSON, XML or as a page, with at least one issue.
 fn is_outcome(_: &Server, body: &Value, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let has_issues = body["issue"].as_array().is_some_and(|issues| !issues.is_empty());
     (body["resourceType"] == "OperationOutcome" && has_issues)
         || (text.contains("<OperationOutcome") && text.contains("<issue>"))
+        || (text.contains("<title>OperationOutcome</title>") && text.contains("<li><b>error</b>"))
 }
