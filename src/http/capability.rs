@@ -226,6 +226,14 @@ fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) ->
     let mut members = vec![
         ("type", Node::string(name.to_owned())),
         ("profile", Node::string(format!("http://hl7.org/fhir/StructureDefinition/{name}"))),
+    ];
+    if name == "Binary" {
+        members.push((
+            "documentation",
+            Node::string("read and written as it is, whole or in part, unless FHIR's types are asked for or sent"),
+        ));
+    }
+    members.extend([
         (
             "interaction",
             codes(&[
@@ -249,7 +257,7 @@ fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) ->
         ("conditionalDelete", Node::string("single")),
         ("referencePolicy", strings(["literal", "logical", "local"].map(str::to_owned))),
         ("searchInclude", strings(includes)),
-    ];
+    ]);
     let referrers = referrers(number, registry);
     if !referrers.is_empty() {
         members.push(("searchRevInclude", strings(referrers)));

@@ -22,7 +22,7 @@ use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::{BlobRead, Incoming};
 
 /// Bytes gathered before they are written: one blocking step for many small pieces.
-const GATHERED: usize = 1 << 20;
+const GATHERED: usize = 256 << 10;
 /// Bytes taken and thrown away after a refusal, so that the client gets to read it.
 const DRAIN: usize = 64 << 20;
 
@@ -254,7 +254,8 @@ where
     E: std::fmt::Display,
 {
     let mut incoming = shared.engine.blocking(|engine| Ok(engine.store().blobs().receive()?)).await?;
-    let mut gathered = Vec::new();
+    let room = || Vec::with_capacity(GATHERED + (64 << 10));
+    let mut gathered = room();
     let mut check_start = Some(check_start);
     let mut size = 0_u64;
     loop {
@@ -273,7 +274,7 @@ where
             check(&gathered)?;
         }
         if gathered.len() >= GATHERED || is_end {
-            let bytes = std::mem::take(&mut gathered);
+            let bytes = std::mem::replace(&mut gathered, room());
             incoming = shared
                 .engine
                 .blocking(move |_| {

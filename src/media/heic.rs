@@ -203,9 +203,7 @@ fn associated(ipma: &[u8], item: u64) -> Option<Vec<usize>> {
         let each = if flags & 1 == 1 { 2 } else { 1 };
         let mask = if each == 2 { 0x7fff } else { 0x7f };
         if id == item {
-            return (0..own)
-                .map(|index| Some(usize::try_from(number(ipma, at + index * each, each)? & mask).ok()?))
-                .collect();
+            return (0..own).map(|index| usize::try_from(number(ipma, at + index * each, each)? & mask).ok()).collect();
         }
         at += own * each;
     }

@@ -139,7 +139,7 @@ fn a_gigabyte_goes_through_little_memory() {
         );
         assert_eq!(begun.status, 201);
         let upload = format!("/notebook{}", begun.header("location").split_once("/notebook").unwrap().1);
-        let mut offset = 0_u64;
+        let (mut offset, mut attempts) = (0_u64, 0);
         while offset < size {
             // Each request breaks off after 300 MB of what it announced.
             let (mut sent, mut rest) = (0_u64, 300 << 20);
@@ -166,7 +166,7 @@ fn a_gigabyte_goes_through_little_memory() {
             }
             drop(line);
             let before = offset;
-            for _ in 0..200 {
+            for _ in 0..20 {
                 std::thread::sleep(std::time::Duration::from_millis(50));
                 let head = ask(&server, &format!("HEAD {upload} HTTP/1.1\r\nTus-Resumable: 1.0.0"), 0, || None);
                 let now: u64 = head.header("upload-offset").parse().unwrap();
@@ -175,7 +175,9 @@ fn a_gigabyte_goes_through_little_memory() {
                 }
                 offset = now;
             }
-            assert!(offset > before, "something of each request came");
+            // One that comes while the server still writes what the one before brought is sent away (423).
+            attempts += usize::from(offset == before);
+            assert!(attempts < 50, "the upload goes on");
         }
         let said = json!({ "upload": upload, "title": "large" }).to_string().into_bytes();
         let mut said = Some(said);

@@ -310,7 +310,7 @@ impl Sum {
         }
     }
 
-    fn is_right(self) -> bool {
+    fn fits(self) -> bool {
         match self {
             Self::Sha1(sum, expected) => sum.digest().bytes()[..] == expected[..],
             Self::Sha256(sum, expected) => sum.finalize()[..] == expected[..],
@@ -393,7 +393,7 @@ async fn append(
             back(&place, offset)?;
             return Err(refusal);
         }
-        if !sum.is_right() {
+        if !sum.fits() {
             back(&place, offset)?;
             // 460 is the number that tus gives it.
             return Err(Rejection::new(

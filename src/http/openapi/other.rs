@@ -8,6 +8,7 @@ use crate::notebook::category::CATEGORIES;
 /// Adds them.
 pub(super) fn all(paths: &mut Map<String, Value>) {
     notebook(paths);
+    media(paths);
     liaison(paths);
     let service = |id: &str, summary: &str, media: &str, parameters: Value| {
         let mut answers = responses(&[]);
@@ -167,4 +168,72 @@ fn notebook(paths: &mut Map<String, Value>) {
             json!({ "type": "object", "properties": { "categories": { "type": "array", "items": category } } }),
         ),
     );
+}
+
+/// Photos, videos and PDFs of citizens.
+fn media(paths: &mut Map<String, Value>) {
+    let text = json!({ "type": ["string", "null"] });
+    let number = json!({ "type": ["number", "null"] });
+    let one = json!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string" }, "type": { "enum": ["image", "video", "document", ""] }, "title": text, "created": text,
+            "operator": text, "contentType": { "type": "string" }, "size": number, "width": number, "height": number,
+            "duration": number, "placeRemoved": { "type": "boolean" },
+            "links": { "type": "object", "additionalProperties": { "type": "string" } }
+        },
+        "required": ["id", "links"]
+    });
+    let operation = |id: &str, summary: &str, status: &str, media: &str, schema: Value| {
+        let mut answers = responses(&[]);
+        answers[status] = json!({ "description": summary, "content": { media: { "schema": schema } } });
+        json!({ "operationId": id, "tags": ["Media"], "summary": summary, "responses": answers })
+    };
+    let id = |of: &str| json!([{ "name": "id", "in": "path", "required": true, "description": of, "schema": { "type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$" } }]);
+    let mut list = operation(
+        "citizenMedia",
+        "photos and videos of a citizen, newest first",
+        "200",
+        "application/json",
+        json!({ "type": "object", "properties": { "media": { "type": "array", "items": one }, "next": text }, "required": ["media"] }),
+    );
+    list["parameters"] = id("id of the Patient");
+    let mut create = operation(
+        "addMedia",
+        "a photo, video or PDF: as a form, as the body itself, or a finished upload by its id",
+        "201",
+        "application/json",
+        one.clone(),
+    );
+    create["parameters"] = id("id of the Patient");
+    let words = json!({ "title": { "type": "string" }, "created": { "type": "string" }, "operator": { "type": "string" }, "sha256": { "type": "string" } });
+    let mut form = json!({ "type": "object", "properties": words, "required": ["file"] });
+    form["properties"]["file"] = json!({ "type": "string", "format": "binary" });
+    let mut finished = json!({ "type": "object", "properties": words, "required": ["upload"] });
+    finished["properties"]["upload"] = json!({ "type": "string", "description": "id or URL of an upload in parts (tus 1.0.0 at /notebook/v1/media/uploads)" });
+    create["requestBody"] = json!({ "required": true, "content": {
+        "multipart/form-data": { "schema": form }, "application/json": { "schema": finished }, "image/jpeg": {}, "image/png": {},
+        "image/heic": {}, "video/mp4": {}, "video/quicktime": {}, "application/pdf": {}
+    } });
+    paths.insert("/notebook/v1/citizens/{id}/media".to_owned(), json!({ "get": list, "post": create }));
+    let of_media = "id of the Media";
+    let mut add = |path: &str, mut get: Value, parameters: Value| {
+        get["parameters"] = parameters;
+        paths.insert(path.to_owned(), json!({ "get": get }));
+    };
+    add(
+        "/notebook/v1/media/{id}",
+        operation("media", "one of them", "200", "application/json", one.clone()),
+        id(of_media),
+    );
+    let file = json!({ "type": "string", "format": "binary" });
+    let content = operation("mediaContent", "the file, whole or in part (Range)", "200", "*/*", file.clone());
+    add("/notebook/v1/media/{id}/content", content, id(of_media));
+    let mut sized = id(of_media);
+    if let Some(parameters) = sized.as_array_mut() {
+        parameters.push(json!({ "name": "size", "in": "query", "schema": { "enum": ["small", "medium", "large"] } }));
+    }
+    let small =
+        operation("thumbnail", "a photo with at most 160, 640 or 1600 pixels a side", "200", "image/jpeg", file);
+    add("/notebook/v1/media/{id}/thumbnail", small, sized);
 }

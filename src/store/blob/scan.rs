@@ -38,7 +38,7 @@ impl Scanner {
             format!("{url:?} is not the address of a clamd; use tcp://127.0.0.1:3310 or unix:///run/clamav/clamd.ctl")
         };
         if let Some(address) = url.strip_prefix("tcp://") {
-            let port = address.rsplit_once(':').and_then(|(host, port)| Some((!host.is_empty()).then_some(port)?));
+            let port = address.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
             return match port.and_then(|port| port.parse::<u16>().ok()) {
                 Some(_) => Ok(Self::Tcp(address.to_owned())),
                 None => Err(wrong()),
