@@ -2,7 +2,7 @@
 //! those for whom something changes by itself.
 //!
 //! Who asks for the registry or a measure gets everything that was acknowledged before: [`catch_up`] runs first, and
-//! mostly finds nothing to do, because a thread of the server does the same twice a second.
+//! mostly finds nothing to do, because a thread of the server does the same while nobody writes.
 
 pub(in crate::operations) mod apply;
 pub mod certifications;
@@ -12,7 +12,7 @@ pub use apply::acknowledge;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ use crate::store::{AlarmRow, EpisodeRow, LiaisonChange, LiaisonRows};
 /// Changes of one step.
 const STEP: u32 = 1_000;
 /// Citizens computed and written at once.
-const CITIZENS: usize = 200;
+const CITIZENS: usize = 500;
 /// Raised when facts are read in another way: everything is computed anew then.
 const FORMAT: u32 = 1;
 
@@ -72,19 +72,29 @@ pub fn rebuild(engine: &Engine, progress: &mut dyn FnMut(usize)) -> Result<Done,
     run(engine, today(), progress)
 }
 
-/// Follows what is written for as long as the server runs: a thread of its own.
+/// How often the thread looks whether something was written.
+const LOOK: Duration = Duration::from_millis(500);
+/// While writes go on, the thread leaves them the machine for so long at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Follows what is written for as long as the server runs: a thread of its own. It works while nobody writes; whoever
+/// asks does not wait for it.
 pub fn keep(engine: Engine) {
     let spawned = std::thread::Builder::new().name("liaison".to_owned()).spawn(move || {
+        let (mut head, mut since) = (-1, Instant::now());
         loop {
-            // What goes wrong (the database is away) is tried again, and told once a minute at most.
-            let pause = match catch_up(&engine) {
-                Ok(_) => Duration::from_millis(500),
-                Err(rejection) => {
+            let seen = engine.store().liaison_state().map_or(head, |state| state.head);
+            let is_quiet = seen == std::mem::replace(&mut head, seen);
+            let mut pause = LOOK;
+            if is_quiet || since.elapsed() > PATIENCE {
+                if let Err(rejection) = catch_up(&engine) {
+                    // What goes wrong (the database is away) is tried again, and told once a minute at most.
                     let why = rejection.issues.first().map_or("", |issue| issue.diagnostics.as_str());
                     tracing::warn!(why, "fracture liaison could not be brought up to date; it is tried again");
-                    Duration::from_secs(60)
+                    pause = Duration::from_secs(60);
                 }
-            };
+                since = Instant::now();
+            }
             std::thread::sleep(pause);
         }
     });
