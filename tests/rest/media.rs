@@ -507,3 +507,50 @@ fn what_nothing_holds_is_collected() {
         assert!(code == Some(1) && said.contains("1 damaged") && said.contains("1 missing"), "{said}");
     }
 }
+
+/// What was answered is there after `kill -9`: content, and the part of an upload.
+#[test]
+fn acknowledged_content_survives_a_crash() {
+    for database in databases() {
+        let folder = TempDir::new();
+        let place = format!("file://{}", folder.path().join("media").display());
+        let mut server = Server::start(&database.url, &["--media-store", &place]);
+        let citizen = citizen(&server);
+        let stored = send_form(&server, &citizen, form(&[], "a.jpg", "image/jpeg", &photo(6)));
+        assert_eq!(stored.status, 201, "{}", stored.body);
+        let path = format!("media/{}/content", stored.body["id"].as_str().unwrap());
+        let before = ask(&server, "GET", &path, &[], None).bytes;
+        let file = photo(1);
+        let upload = begin(&server, file.len(), "");
+        let upload = format!("media/uploads/{}", upload.rsplit('/').next().unwrap());
+        assert_eq!(patch(&server, &upload, 0, &file[..5000], &[]).status, 204);
+        server.kill();
+        drop(server);
+        let server = Server::start(&database.url, &["--media-store", &place]);
+        assert_eq!(ask(&server, "GET", &path, &[], None).bytes, before);
+        assert_eq!(offset(&server, &upload), 5000);
+        assert_eq!(patch(&server, &upload, 5000, &file[5000..], &[]).status, 204);
+    }
+}
+
+/// `renraku import` moves large data as every other way in does.
+#[test]
+fn imported_content_comes_back() {
+    for database in databases() {
+        let folder = TempDir::new();
+        let place = format!("file://{}", folder.path().join("media").display());
+        let data = STANDARD.encode(noise(200_000, 21));
+        let line = json!({ "resourceType": "Binary", "id": "imported", "contentType": "image/png", "data": data });
+        std::fs::write(folder.path().join("one.ndjson"), format!("{line}\n")).unwrap();
+        let settings = ["--database", database.url.as_str(), "--media-store", &place];
+        let done = renraku(folder.path()).args(["import", "one.ndjson"]).args(settings).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let contents = files_below(&folder.path().join("media/blobs"));
+        assert_eq!(contents.len(), 1, "{contents:?}");
+        let server = Server::start(&database.url, &["--media-store", &place]);
+        let read =
+            exchange(&agent(), &server.base, "GET", "Binary/imported", &[("Accept", "application/fhir+json")], None)
+                .unwrap();
+        assert_eq!(read.body["data"], data.as_str());
+    }
+}
