@@ -22,7 +22,7 @@ use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::{BlobRead, Incoming};
 
 /// Bytes gathered before they are written: one blocking step for many small pieces.
-const GATHERED: usize = 256 << 10;
+const GATHERED: usize = 128 << 10;
 /// Bytes taken and thrown away after a refusal, so that the client gets to read it.
 const DRAIN: usize = 64 << 20;
 

@@ -40,7 +40,7 @@ pub(super) struct Slice {
 }
 
 /// Bytes read at once.
-const STEP: u64 = 256 << 10;
+const STEP: u64 = 64 << 10;
 
 impl Source for Slice {
     fn next(&mut self) -> Result<Option<Bytes>, BlobError> {

@@ -36,7 +36,7 @@ const EXTENSIONS: &str = "creation,checksum,expiration,termination";
 /// How long an upload may rest.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Bytes gathered before they are written.
-const GATHERED: usize = 256 << 10;
+const GATHERED: usize = 128 << 10;
 const LONGEST_METADATA: usize = 4096;
 
 /// Uploads that somebody is writing to: one at a time each.

@@ -31,7 +31,7 @@ const HASH_DIGITS: usize = 64;
 /// Length of a hole: a multiple of 4, as base64 must have.
 const LENGTH: usize = PREFIX.len() + 1 + SIZE_DIGITS + HASH_DIGITS + 32;
 /// Bytes that become one chunk of base64 text.
-const CHUNK: usize = 192 << 10;
+const CHUNK: usize = 48 << 10;
 
 /// What content in a hole is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
