@@ -261,7 +261,10 @@ fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     let hides =
         call.inputs.boolean("suppress").unwrap_or_else(|| measured.is_of_city() && matches!(kind, Kind::Summary));
     let rules = call.engine.liaison_rules();
-    let external = |name: &str| call.inputs.integer(name).filter(|number| *number >= 0);
+    let external = |name: &str| match call.inputs.integer(name) {
+        Some(number) if number < 0 => Err(wrong(name, format!("{name} is a number of citizens, 0 or more"))),
+        number => Ok(number),
+    };
     let node = report(&report::Asked {
         measured: &measured,
         kind,
@@ -271,8 +274,8 @@ fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
             About::Everybody { facility, municipality } => facility.clone().or_else(|| municipality.clone()),
         },
         small_cell: hides.then_some(rules.figures.small_cell),
-        caseload: external("caseload"),
-        insured: external("insured"),
+        caseload: external("caseload")?,
+        insured: external("insured")?,
         rules: &rules,
         now: jiff::Timestamp::now().as_microsecond(),
     });

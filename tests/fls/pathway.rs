@@ -262,7 +262,12 @@ fn the_registry_is_filtered_paged_and_given_as_tables() {
             .collect();
         assert!(issues.iter().any(|issue| issue["resource"]["code"]["coding"][0]["code"] == "assessed"));
         // Each report is a right resource.
-        for report in [&list, &one] {
+        let city = format!(
+            "Measure/fls-kpi-01/$evaluate-measure?{period}&municipality=Organization/even&stratify=sex,age-band"
+        );
+        let city = server.get(&city).body;
+        assert_eq!(city["reporter"]["reference"], "Organization/even");
+        for report in [&list, &one, &city] {
             let valid = server.post("MeasureReport/$validate", report).body;
             let errors: Vec<&Value> =
                 valid["issue"].as_array().unwrap().iter().filter(|issue| issue["severity"] == "error").collect();

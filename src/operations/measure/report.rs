@@ -144,11 +144,16 @@ pub fn report(asked: &Asked<'_>) -> Node<'static> {
         ("type", text(asked.kind.code())),
         ("measure", text(asked.measured.canonical())),
     ]);
-    if let Some(subject) = &asked.subject {
-        members.push(("subject", reference(subject.clone())));
-    }
+    // A facility or a city is no subject of R4's MeasureReport: it is who reports.
+    let (subject, reporter) = match &asked.subject {
+        Some(whom) if whom.starts_with("Patient/") => (Some(whom), None),
+        whom => (None, whom.as_ref()),
+    };
+    members.extend(subject.map(|subject| ("subject", reference(subject.clone()))));
     let period = object(vec![("start", text(question.from.to_string())), ("end", text(question.to.to_string()))]);
-    members.extend([("date", text(format_instant(asked.now))), ("period", period)]);
+    members.push(("date", text(format_instant(asked.now))));
+    members.extend(reporter.map(|reporter| ("reporter", reference(reporter.clone()))));
+    members.push(("period", period));
     if let Some(notation) = asked.measured.definition.get("improvementNotation") {
         members.push(("improvementNotation", notation.clone()));
     }
