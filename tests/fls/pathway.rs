@@ -8,6 +8,15 @@ use crate::common::{Answer, Server, databases};
 
 const LOINC: &str = "http://loinc.org";
 
+/// A resource that the server made must be a right one.
+fn is_valid(server: &Server, resource: &Value) {
+    let kind = resource["resourceType"].as_str().unwrap();
+    let outcome = server.post(&format!("{kind}/$validate"), resource).body;
+    let issues = outcome["issue"].as_array().unwrap_or_else(|| panic!("{outcome}"));
+    let errors: Vec<&Value> = issues.iter().filter(|issue| issue["severity"] == "error").collect();
+    assert!(errors.is_empty(), "{kind}: {errors:?}");
+}
+
 /// So many days before today, in Japan.
 fn ago(days: i64) -> String {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(9))).date();
@@ -43,6 +52,14 @@ fn a_fracture_opens_the_pathway_and_what_is_done_closes_it() {
         assert_eq!(episodes[0]["diagnosis"][0]["condition"]["reference"], "Condition/p-one-f");
         let plans = search(&server, "CarePlan?patient=Patient/p-one");
         assert_eq!(plans[0]["activity"].as_array().unwrap().len(), 11);
+        for made in [
+            &episodes[0],
+            &plans[0],
+            &task(&server, "p-one", "bloods"),
+            &search(&server, "Flag?patient=Patient/p-one")[0],
+        ] {
+            is_valid(&server, made);
+        }
         // Late on day 91: the Task says so, an alarm is raised.
         assert_eq!(task(&server, "p-one", "dxa")["businessStatus"]["coding"][0]["code"], "overdue");
         let flags = search(&server, "Flag?patient=Patient/p-one");
@@ -71,6 +88,7 @@ fn a_fracture_opens_the_pathway_and_what_is_done_closes_it() {
             (Some("completed"), Some("Observation/p-one-dxa"))
         );
         assert_eq!(done["owner"]["reference"], "Organization/clinic");
+        is_valid(&server, &done);
         // It is withdrawn: the Task is open again.
         assert_eq!(server.delete("Observation/p-one-dxa").status, 200);
         case.rows();
@@ -146,6 +164,7 @@ fn apply_opens_the_pathway_and_alarms_are_taken_note_of() {
         let noted = note(json!({ "who": "FLS看護師", "reason": "12月3日に予約済み" }));
         assert_eq!(noted.body["alarm"]["acknowledged"]["reason"], "12月3日に予約済み", "{}", noted.body);
         let flag = server.get(&format!("Flag/{id}")).body;
+        is_valid(&server, &flag);
         assert_eq!(
             (flag["status"].as_str(), flag["extension"][0]["extension"][0]["valueString"].as_str()),
             (Some("active"), Some("FLS看護師"))
@@ -267,11 +286,8 @@ fn the_registry_is_filtered_paged_and_given_as_tables() {
         );
         let city = server.get(&city).body;
         assert_eq!(city["reporter"]["reference"], "Organization/even");
-        for report in [&list, &one, &city] {
-            let valid = server.post("MeasureReport/$validate", report).body;
-            let errors: Vec<&Value> =
-                valid["issue"].as_array().unwrap().iter().filter(|issue| issue["severity"] == "error").collect();
-            assert!(errors.is_empty(), "{errors:?}");
+        for report in [&list, &one, &city, &gaps] {
+            is_valid(&server, report);
         }
         // Small counts of a city report are masked.
         let city = server.get(&format!("Measure/city-outcome-b/$evaluate-measure?{period}")).body;

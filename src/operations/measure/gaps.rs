@@ -8,7 +8,7 @@ use super::tally::{Scope, Tallied};
 use super::{About, about, all_measures, permit, question, wrong};
 use crate::engine::{OperationAnswer, Rejection};
 use crate::fls::stable_id;
-use crate::format::json::Node;
+use crate::format::json::{self, Node};
 use crate::operations::call::Call;
 use crate::operations::fls::catch_up;
 use crate::r4::datetime::format_instant;
@@ -43,6 +43,10 @@ pub(super) fn care_gaps(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     let rules = call.engine.liaison_rules();
     let now = jiff::Timestamp::now().as_microsecond();
     let patient = format!("Patient/{}", facts.person.id);
+    // A document holds what it is about (FHIR R4 documents.html#content).
+    let version = call.engine.read_blocking("Patient", &facts.person.id)?;
+    let person = json::parse(&version.body).map_err(|_| Rejection::internal("a stored resource cannot be read"))?;
+    let whom = format!("{}/{patient}", call.request.base);
     let (mut sections, mut resources) = (Vec::new(), Vec::new());
     for measured in all_measures(call.engine) {
         if measured.name() == "fls-kpi-02" {
@@ -97,7 +101,7 @@ pub(super) fn care_gaps(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
                             ("text", text(format!("{title}: {named}"))),
                         ]),
                     ),
-                    ("patient", reference(patient.clone())),
+                    ("patient", reference(whom.clone())),
                     ("identifiedDateTime", text(format_instant(now))),
                     (
                         "evidence",
@@ -128,7 +132,7 @@ pub(super) fn care_gaps(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         ("id", text(id.clone())),
         ("status", text("final")),
         ("type", object(vec![("coding", Node::Array(vec![coding]))])),
-        ("subject", reference(patient.clone())),
+        ("subject", reference(whom.clone())),
         ("date", text(format_instant(now))),
         ("author", Node::Array(vec![object(vec![("display", text("renraku"))])])),
         ("title", text("Care gaps of fracture liaison（二次性骨折予防で残っていること）")),
@@ -140,6 +144,7 @@ pub(super) fn care_gaps(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         object(vec![("fullUrl", text(format!("urn:uuid:{id}"))), ("resource", resource)])
     };
     let mut all = vec![entry(id.clone(), object(composition))];
+    all.push(object(vec![("fullUrl", text(whom)), ("resource", person.into_owned())]));
     all.extend(resources.into_iter().map(|(id, resource)| entry(id, resource)));
     let bundle = object(vec![
         ("resourceType", text("Bundle")),
