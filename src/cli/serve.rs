@@ -12,7 +12,7 @@ use renraku::http::{Authentication, HttpSettings};
 use renraku::operations::demo::demo_bundles;
 use renraku::operations::offer::missing_definitions;
 use renraku::r4::definitions;
-use renraku::store::Store;
+use renraku::store::{MediaOptions, Store, StoreOptions};
 
 use super::config::Settings;
 use super::healthcheck::reachable;
@@ -86,6 +86,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let citizen = if arguments.demo { load_demo(&engine)? } else { None };
     renraku::operations::fls::keep(engine.clone());
+    tell_media_store(&config.store);
     collect_content(engine.store().clone())?;
     let base_url = config.http.base_url.clone();
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
@@ -112,6 +113,17 @@ fn missing(http: &HttpSettings) -> String {
     let unknown = (http.authentication == Authentication::Off)
         .then_some("without authentication everyone who connects reads and changes every record");
     [without_tls, unknown].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Nobody expects files of a database server in the folder where a program was started.
+fn tell_media_store(options: &StoreOptions) {
+    if options.database.is_postgres() && options.media == MediaOptions::beside(&options.database) {
+        tracing::warn!(
+            place = %options.media.place,
+            "photos, videos and large attachments go to this folder, below the one where this was started; \
+             media_store = \"file:///…\" names another, and servers that share a database must share it"
+        );
+    }
 }
 
 /// Removes, once an hour, content that nothing holds.
