@@ -14,7 +14,7 @@
 //!
 //! The search goes on as SQL in either case, so that order, position and page are made in one place.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use diesel::QueryableByName;
@@ -28,7 +28,7 @@ use super::index::{fit, split_string};
 use super::query_sql::key_set;
 use super::record::VersionRecord;
 use super::search::COLUMNS;
-use super::sets::{Keys, Seen, Sets, are_sets, key_at, place_of, some_of};
+use super::sets::{Keys, Seen, are_sets, key_at, place_of, some_of};
 use super::walk::Walk;
 use crate::format::json;
 use crate::r4::definitions;
@@ -40,8 +40,6 @@ use crate::search::rows::IndexRows;
 
 /// Candidates that are read.
 const FEW: i64 = 512;
-/// Resources whose references are read for a `_has`.
-const FEW_REFERRING: i64 = 1000;
 /// So few candidates that no other condition is asked for fewer.
 const FEW_ENOUGH: usize = 32;
 /// Resources that are looked at in order, for one page.
@@ -50,7 +48,7 @@ pub(super) const MOST_LOOKED_AT: usize = 2000;
 const STEP: usize = 250;
 
 /// Lengths of lists of keys.
-const PADDED: [usize; 3] = [32, 512, 2048];
+const PADDED: [usize; 4] = [32, 128, 512, 2048];
 
 #[derive(QueryableByName)]
 struct KeyRecord {
@@ -73,7 +71,7 @@ pub(super) struct Body {
     #[diesel(sql_type = Text)]
     id: String,
     #[diesel(embed)]
-    version: VersionRecord,
+    pub(super) version: VersionRecord,
 }
 
 /// The same search with all conditions on one date as one condition, where a resource has one at most:
@@ -131,6 +129,7 @@ fn is_single(type_number: u8, parameter: i32, options: &ExtractOptions) -> bool 
 pub(super) fn by_candidates(
     connection: &mut Connection,
     query: &Query,
+    seen: Option<&Seen<'_>>,
     options: &ExtractOptions,
 ) -> Result<Option<Query>, StoreError> {
     let is_sorted = query.sort.iter().any(|key| matches!(key.by, SortBy::Parameter { .. }));
@@ -156,67 +155,28 @@ pub(super) fn by_candidates(
     }
     let Some((leading, keys)) = least else { return Ok(None) };
     let others = query.conditions.iter().enumerate().filter(|(place, _)| *place != leading).map(|(_, other)| other);
-    let (decided, left): (Vec<&Condition>, Vec<&Condition>) = others.partition(|other| is_decidable(other));
-    let reader = Reader::new(query.type_number, &decided, &query.sort, options);
-    let mut among = Vec::new();
-    for body in live_bodies(connection, query.type_number, &keys)? {
-        among.extend(reader.look(&body));
-    }
-    let conditions = left.into_iter().cloned().collect();
-    Ok(Some(Query { conditions, among: Some(among), ..query.clone() }))
+    let (reader, left) = Reader::of_conditions(connection, query, others, seen, options)?;
+    let bodies = live_bodies(connection, query.type_number, &keys)?;
+    let among = Some(reader.look_at(connection, bodies)?);
+    Ok(Some(Query { conditions: left.into_iter().cloned().collect(), among, ..query.clone() }))
 }
 
-/// The same search with each `_has` that few refer by as a list of ids: those few are read, and say what
-/// they refer to.
-pub(super) fn referred_by_few(
-    connection: &mut Connection,
-    query: &Query,
-    options: &ExtractOptions,
-) -> Result<Option<Query>, StoreError> {
-    if query.type_number == 0 || !query.conditions.iter().any(|each| matches!(each, Condition::Has { .. })) {
-        return Ok(None);
-    }
-    let mut conditions = Vec::new();
-    for condition in &query.conditions {
-        let ids = targets_of_few(connection, query.type_number, condition, options)?;
-        conditions.push(ids.unwrap_or_else(|| condition.clone()));
-    }
-    Ok(Some(Query { conditions, ..query.clone() }))
-}
-
-fn targets_of_few(
-    connection: &mut Connection,
-    type_number: u8,
-    condition: &Condition,
-    options: &ExtractOptions,
-) -> Result<Option<Condition>, StoreError> {
-    let Condition::Has { parameter, condition } = condition else { return Ok(None) };
-    let source = type_of(*parameter);
-    let inner = targets_of_few(connection, source, condition, options)?;
-    let set = match inner.as_ref().unwrap_or(condition) {
-        Condition::Id(ids) => of_ids(source, ids),
-        condition @ (Condition::Indexed { .. } | Condition::Chain { .. }) => match key_set(condition) {
-            Some(set) => set,
-            None => return Ok(None),
-        },
-        _ => return Ok(None),
+/// The matches of a single condition, when they are few.
+pub(super) fn few(connection: &mut Connection, query: &Query) -> Result<Option<Keys>, StoreError> {
+    let set = match query.conditions.as_slice() {
+        [condition @ (Condition::Indexed { .. } | Condition::Chain { .. })] if query.type_number != 0 => {
+            key_set(condition)
+        }
+        _ => None,
     };
+    let Some(set) = set else { return Ok(None) };
     let mut statement = Statement::new("SELECT key FROM (");
-    statement.append(set).sql(") s LIMIT ").bind(FEW_REFERRING + 1);
-    let mut keys: Vec<i64> = connection.load::<KeyRecord>(&statement)?.into_iter().map(|record| record.key).collect();
-    if i64::try_from(keys.len()).map_or(true, |count| count > FEW_REFERRING) {
+    statement.append(set).sql(") s LIMIT ").bind(MOST_LOOKED_AT as i64 + 1);
+    let found = connection.load::<KeyRecord>(&statement)?;
+    if found.len() > MOST_LOOKED_AT {
         return Ok(None);
     }
-    keys.sort_unstable();
-    keys.dedup();
-    let mut ids = BTreeSet::new();
-    for body in live_bodies(connection, source, &keys)? {
-        let Ok(resource) = json::parse(&body.version.body) else { continue };
-        let rows = extract_some(source, &resource, options, |one| one.number == *parameter);
-        let targets = rows.references.into_iter().filter(|row| row.parameter == *parameter);
-        ids.extend(targets.filter(|row| row.target_type == type_number).map(|row| row.target_id));
-    }
-    Ok(Some(Condition::Id(ids.into_iter().collect())))
+    Ok(found.into_iter().map(|record| place_of(record.key)).collect())
 }
 
 /// The keys of resources with these ids.
@@ -255,7 +215,7 @@ pub(super) fn among(statement: &mut Statement, column: &str, keys: impl ExactSiz
 
 pub(super) fn live_bodies(connection: &mut Connection, type_number: u8, keys: &[i64]) -> Result<Vec<Body>, StoreError> {
     let mut all = Vec::new();
-    for chunk in keys.chunks(PADDED[0]) {
+    for chunk in keys.chunks(PADDED[2]) {
         let mut statement = Statement::new("SELECT ");
         statement.sql(COLUMNS).sql(" FROM resource r WHERE r.state = 1 AND r.type = ").bind(i64::from(type_number));
         among(&mut statement, "r.key", chunk.iter().copied());
@@ -271,27 +231,18 @@ pub(super) fn in_order(
     query: &Query,
     count: u32,
     cursor: Option<&Cursor>,
-    kept: Option<(&Sets, &Seen<'_>)>,
+    seen: Option<&Seen<'_>>,
     mut whole: Option<Keys>,
     options: &ExtractOptions,
 ) -> Result<Option<Query>, StoreError> {
     if query.type_number == 0 || (query.sort.is_empty() && query.conditions.is_empty()) {
         return Ok(None);
     }
-    let seen = kept.map(|(_, seen)| seen);
-    if let Some((sets, seen)) = kept
-        && whole.is_none()
-        && !query.conditions.is_empty()
-        && are_sets(query)
-        && sets.have(query)
-    {
-        whole = seen.of_query(connection, query)?;
-    }
     let mut found = None;
-    if whole.is_none()
-        && let Some(reader) = Reader::of_query(connection, query, seen, options)?
-    {
+    if whole.is_none() {
+        let (reader, left) = Reader::of_conditions(connection, query, query.conditions.iter(), seen, options)?;
         found = match query.sort.as_slice() {
+            _ if !left.is_empty() => None,
             [] if cursor.is_some_and(|cursor| cursor.b) || !is_broad(connection, query)? => None,
             [] => {
                 let after = cursor.map_or(i64::MIN, |cursor| cursor.k);
@@ -302,13 +253,8 @@ pub(super) fn in_order(
                 None => None,
             },
         };
-        if found.is_none()
-            && let Some(seen) = seen
-            && !query.conditions.is_empty()
-            && are_sets(query)
-            && (query.conditions.len() > 1 || is_broad(connection, query)?)
-        {
-            whole = seen.of_query(connection, query)?;
+        if let (None, Some(seen), false) = (&found, seen, query.conditions.is_empty()) {
+            whole = if are_sets(query) { seen.of_query(connection, query)? } else { None };
         }
     }
     if let Some(whole) = whole {
@@ -341,12 +287,12 @@ fn among_set(
 }
 
 /// Whether no condition is met by fewer than would be looked at.
-pub(super) fn is_broad(connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
-    let sets = query.conditions.iter().filter_map(|condition| match condition {
-        Condition::Chain { .. } => key_set(condition),
-        _ => candidates(query, condition),
-    });
-    for set in sets {
+fn is_broad(connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
+    // Of a single one it is known by now.
+    if query.conditions.len() == 1 {
+        return Ok(true);
+    }
+    for set in query.conditions.iter().filter_map(|condition| candidates(query, condition)) {
         let mut statement = Statement::new("SELECT key FROM (");
         statement.append(set).sql(") s LIMIT 1 OFFSET ").bind(MOST_LOOKED_AT as i64);
         if connection.load::<KeyRecord>(&statement)?.is_empty() {
@@ -413,22 +359,32 @@ impl<'r> Reader<'r> {
         Self { type_number, decided: decided.to_vec(), referred: Vec::new(), sort, parameters, options }
     }
 
-    /// For all conditions of a query, when they can be decided.
-    fn of_query(
+    /// For some conditions of a query, with those that cannot be decided.
+    fn of_conditions(
         connection: &mut Connection,
         query: &'r Query,
+        conditions: impl Iterator<Item = &'r Condition>,
         seen: Option<&Seen<'_>>,
         options: &'r ExtractOptions,
-    ) -> Result<Option<Self>, StoreError> {
-        let (decided, left): (Vec<&Condition>, Vec<&Condition>) =
-            query.conditions.iter().partition(|condition| is_decidable(condition));
+    ) -> Result<(Self, Vec<&'r Condition>), StoreError> {
+        let (decided, others): (Vec<&Condition>, Vec<&Condition>) =
+            conditions.partition(|condition| is_decidable(condition));
         let mut reader = Self::new(query.type_number, &decided, &query.sort, options);
-        for condition in left {
-            let (Condition::Has { parameter, condition }, Some(seen)) = (condition, seen) else { return Ok(None) };
-            let Some(by) = seen.of(connection, type_of(*parameter), condition)? else { return Ok(None) };
-            reader.referred.push(Referred { parameter: *parameter, by });
+        let mut left = Vec::new();
+        for other in others {
+            let set = match (other, seen) {
+                (Condition::Has { parameter, condition }, Some(seen)) => {
+                    let by = seen.of(connection, type_of(*parameter), condition)?;
+                    by.map(|by| Referred { parameter: *parameter, by })
+                }
+                _ => None,
+            };
+            match set {
+                Some(set) => reader.referred.push(set),
+                None => left.push(other),
+            }
         }
-        Ok(Some(reader))
+        Ok((reader, left))
     }
 
     /// Those of them that meet all conditions, with their sort values, in the same order.
@@ -436,7 +392,7 @@ impl<'r> Reader<'r> {
         let mut found: Vec<Among> = bodies.iter().filter_map(|body| self.look(body)).collect();
         for referred in &self.referred {
             let mut holds = HashSet::new();
-            for chunk in found.chunks(PADDED[1]) {
+            for chunk in found.chunks(PADDED[2]) {
                 let mut statement = Statement::new("SELECT target, key FROM reference r WHERE r.parameter = ");
                 statement.bind(i64::from(referred.parameter));
                 among(&mut statement, "r.target", chunk.iter().map(|found| found.key));

@@ -15,7 +15,7 @@ use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
 use super::sets::{Keys, Seen, Sets, are_sets};
 use super::sort::rows;
-use super::{StoreError, Version, type_of_key};
+use super::{StoreError, Version, type_of_key, walk};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
@@ -151,21 +151,25 @@ pub(super) fn page_within(
     let mut page = SearchPage { unfinished: unfinished(connection, query)?, ..SearchPage::default() };
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
-    let resolved = narrow::referred_by_few(connection, query, options)?;
-    let query = resolved.as_ref().unwrap_or(query);
-    let narrowed = narrow::by_candidates(connection, query, options)?;
-    let query = narrowed.as_ref().unwrap_or(query);
     // Rows that come while a parameter is built follow from no change.
-    let sets = sets.filter(|_| page.unfinished.is_empty());
+    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty());
     let seen = sets.map(|sets| sets.seen(connection, options)).transpose()?;
-    let kept = sets.zip(seen.as_ref());
-    let mut whole = None;
+    let seen = seen.as_ref();
+    let narrowed = narrow::by_candidates(connection, query, seen, options)?;
+    let query = narrowed.as_ref().unwrap_or(query);
+    let mut whole = match query.among {
+        None if !query.conditions.is_empty() => matches_set(connection, query, seen)?,
+        _ => None,
+    };
     if with_total {
         page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
             Some(total) => Some(total),
             None => {
-                whole = whole_set(connection, query, kept)?;
-                match &whole {
+                let counted = match seen.filter(|_| whole.is_none() && are_sets(query)) {
+                    Some(seen) => seen.of_query(connection, query)?,
+                    None => None,
+                };
+                match whole.as_ref().or(counted.as_ref()) {
                     Some(keys) => i64::try_from(keys.len()).ok(),
                     None => Some(total(connection, query)?),
                 }
@@ -176,8 +180,9 @@ pub(super) fn page_within(
         return Ok(page);
     }
     let is_backward = cursor.as_ref().is_some_and(|cursor| cursor.b);
-    let ordered = match query.among {
-        None => narrow::in_order(connection, query, count, cursor.as_ref(), kept, whole, options)?,
+    let ordered = match &query.among {
+        None => narrow::in_order(connection, query, count, cursor.as_ref(), seen, whole.take(), options)?,
+        Some(among) if query.conditions.is_empty() => walk::first(query, count, cursor.as_ref(), among),
         Some(_) => None,
     };
     let query = ordered.as_ref().unwrap_or(query);
@@ -206,17 +211,18 @@ pub(super) fn page_within(
     Ok(page)
 }
 
-/// All matches, where they can be had as a set and are too many to be counted otherwise.
-fn whole_set(
+/// All matches, where they are kept as a set or soon found.
+fn matches_set(
     connection: &mut Connection,
     query: &Query,
-    kept: Option<(&Sets, &Seen<'_>)>,
+    seen: Option<&Seen<'_>>,
 ) -> Result<Option<Keys>, StoreError> {
-    let Some((sets, seen)) = kept.filter(|_| are_sets(query)) else { return Ok(None) };
-    if query.conditions.len() < 2 && !sets.have(query) && !narrow::is_broad(connection, query)? {
-        return Ok(None);
+    if let Some(seen) = seen.filter(|_| are_sets(query))
+        && (seen.has(query) || seen.few_refer(connection, query)?)
+    {
+        return seen.of_query(connection, query);
     }
-    seen.of_query(connection, query)
+    narrow::few(connection, query)
 }
 
 /// ` FROM … WHERE …` of a query. The most selective indexed condition leads: how many rows each has

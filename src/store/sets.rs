@@ -25,7 +25,8 @@ use super::connection::{Connection, Statement};
 use super::holds::is_decidable;
 use super::narrow::{Reader, live_bodies, of_ids};
 use super::query_sql::{key_set, present};
-use crate::search::extract::ExtractOptions;
+use crate::format::json;
+use crate::search::extract::{ExtractOptions, extract_some};
 use crate::search::query::{Condition, Query, ReferenceTest, Test};
 use crate::search::registry::type_of;
 
@@ -35,6 +36,8 @@ const CAPACITY: u64 = 64 << 20;
 const MOST_CHANGED: usize = 1000;
 /// Keys that one set may have on PostgreSQL, which sends them all at once.
 const MOST_KEYS: i64 = 1 << 24;
+/// Resources whose bodies are asked what they refer to.
+const FEW_REFERRING: u64 = 1000;
 /// Longest text of a condition whose set is kept.
 const LONGEST_NAME: usize = 4096;
 /// Earlier states of a set, for snapshots that began earlier.
@@ -118,19 +121,6 @@ impl Sets {
         let last = connection.load::<Number>(&statement)?.first().map_or(0, |found| found.n);
         Ok(Seen { sets: self, options, last })
     }
-
-    /// Whether everything that a query asks is kept, in whatever state.
-    pub(super) fn have(&self, query: &Query) -> bool {
-        query.conditions.iter().all(|condition| self.has(query.type_number, condition))
-    }
-
-    fn has(&self, type_number: u8, condition: &Condition) -> bool {
-        match condition {
-            Condition::All(list) | Condition::Any(list) => list.iter().all(|each| self.has(type_number, each)),
-            Condition::Not(condition) => self.has(type_number, condition),
-            _ => self.0.peek(&name(type_number, &positive(condition).unwrap_or_else(|| condition.clone()))).is_some(),
-        }
-    }
 }
 
 /// The conditions of a query are sets, or made of sets.
@@ -191,6 +181,37 @@ fn name(type_number: u8, condition: &Condition) -> String {
 }
 
 impl Seen<'_> {
+    /// Whether all that a query asks is kept, and not far behind.
+    pub(super) fn has(&self, query: &Query) -> bool {
+        query.conditions.iter().all(|condition| self.has_set(query.type_number, condition))
+    }
+
+    fn has_set(&self, type_number: u8, condition: &Condition) -> bool {
+        match condition {
+            Condition::All(list) | Condition::Any(list) => list.iter().all(|each| self.has_set(type_number, each)),
+            Condition::Not(condition) => self.has_set(type_number, condition),
+            _ => {
+                let positive = positive(condition);
+                let kept = self.sets.0.peek(&name(type_number, positive.as_ref().unwrap_or(condition)));
+                let is_near = |then: i64| then <= self.last && self.last - then <= MOST_CHANGED as i64;
+                kept.is_some_and(|kept| kept.0.iter().any(|(then, _)| is_near(*then)))
+            }
+        }
+    }
+
+    /// Whether few refer to what a query asks for by `_has`, so that they say what it is.
+    pub(super) fn few_refer(&self, connection: &mut Connection, query: &Query) -> Result<bool, StoreError> {
+        for condition in &query.conditions {
+            if let Condition::Has { parameter, condition } = condition
+                && let Some(set) = self.of(connection, type_of(*parameter), condition)?
+                && set.len() <= FEW_REFERRING
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The resources that meet all conditions of a query, when [`are_sets`] says that they can be had.
     pub(super) fn of_query(&self, connection: &mut Connection, query: &Query) -> Result<Option<Keys>, StoreError> {
         self.of_all(connection, query.type_number, &query.conditions)
@@ -283,7 +304,7 @@ impl Seen<'_> {
                 return Ok(Some(keys));
             }
         }
-        let Some(keys) = read(connection, type_number, condition)?.map(Arc::new) else { return Ok(None) };
+        let Some(keys) = self.read(connection, type_number, condition)?.map(Arc::new) else { return Ok(None) };
         self.keep(name, kept, &keys);
         Ok(Some(keys))
     }
@@ -342,36 +363,65 @@ impl Seen<'_> {
         }
         Ok(Some(Arc::new(current)))
     }
-}
 
-/// Reads a set from the index.
-fn read(
-    connection: &mut Connection,
-    type_number: u8,
-    condition: Option<&Condition>,
-) -> Result<Option<Keys>, StoreError> {
-    let mut set = Statement::default();
-    match condition {
-        None => {
-            set.sql("SELECT key FROM resource WHERE state = 1 AND type = ").bind(i64::from(type_number));
+    /// Reads a set from the index.
+    fn read(
+        &self,
+        connection: &mut Connection,
+        type_number: u8,
+        condition: Option<&Condition>,
+    ) -> Result<Option<Keys>, StoreError> {
+        let mut set = Statement::default();
+        match condition {
+            None => {
+                set.sql("SELECT key FROM resource WHERE state = 1 AND type = ").bind(i64::from(type_number));
+            }
+            Some(Condition::Missing { parameter, kind, missing: false }) => {
+                set.append(present(*parameter, *kind));
+            }
+            Some(asked @ Condition::Has { parameter, condition }) => {
+                if let Some(by) = self.of(connection, type_of(*parameter), condition)?
+                    && by.len() <= FEW_REFERRING
+                {
+                    let ids = self.targets(connection, type_number, *parameter, &by)?;
+                    set.append(of_ids(type_number, &ids));
+                } else {
+                    let Some(keys) = key_set(asked) else { return Ok(None) };
+                    // What refers may refer to other types as well.
+                    set.sql("SELECT key FROM (").append(keys).sql(") h WHERE (key & 255) = ");
+                    set.bind(i64::from(type_number));
+                }
+            }
+            Some(Condition::Id(ids)) => {
+                set.append(of_ids(type_number, ids));
+            }
+            Some(condition) => {
+                let Some(keys) = key_set(condition) else { return Ok(None) };
+                set.append(keys);
+            }
         }
-        Some(Condition::Missing { parameter, kind, missing: false }) => {
-            set.append(present(*parameter, *kind));
-        }
-        Some(Condition::Has { .. }) => {
-            let Some(keys) = condition.and_then(key_set) else { return Ok(None) };
-            // What refers may refer to other types as well.
-            set.sql("SELECT key FROM (").append(keys).sql(") h WHERE (key & 255) = ").bind(i64::from(type_number));
-        }
-        Some(Condition::Id(ids)) => {
-            set.append(of_ids(type_number, ids));
-        }
-        Some(condition) => {
-            let Some(keys) = key_set(condition) else { return Ok(None) };
-            set.append(keys);
-        }
+        members(connection, set)
     }
-    members(connection, set)
+
+    /// The ids of what some refer to: no index goes that way, but their bodies say it.
+    fn targets(
+        &self,
+        connection: &mut Connection,
+        type_number: u8,
+        parameter: i32,
+        by: &Keys,
+    ) -> Result<Vec<String>, StoreError> {
+        let source = type_of(parameter);
+        let keys: Vec<i64> = by.iter().map(|place| key_at(place, source)).collect();
+        let mut ids = BTreeSet::new();
+        for body in live_bodies(connection, source, &keys)? {
+            let Ok(resource) = json::parse(&body.version.body) else { continue };
+            let rows = extract_some(source, &resource, self.options, |one| one.number == parameter);
+            let targets = rows.references.into_iter().filter(|row| row.parameter == parameter);
+            ids.extend(targets.filter(|row| row.target_type == type_number).map(|row| row.target_id));
+        }
+        Ok(ids.into_iter().collect())
+    }
 }
 
 /// The keys that a statement selects; `None` when they are too many.

@@ -125,76 +125,33 @@ fn bound(value: &Sorted) -> Option<Value> {
     }
 }
 
-/// A walk for one page.
-pub(super) struct Walk<'w> {
-    type_number: u8,
-    sort: &'w [SortKey],
-    indexes: Vec<Index>,
-    reader: &'w Reader<'w>,
-    seen: Option<&'w Seen<'w>>,
-    reversed: bool,
-    enough: usize,
-    position: Option<Position>,
-    /// Found so far, and how many of them are beyond the position.
-    found: Vec<Among>,
-    beyond: usize,
-    /// The values that what is offered must have, of the keys before.
-    fixed: Vec<Sorted>,
-    rows: usize,
-    looked_at: usize,
+/// Of resources whose sort values are known the first of the page and one more; `None` when they are not.
+pub(super) fn first(query: &Query, count: u32, cursor: Option<&Cursor>, among: &[Among]) -> Option<Query> {
+    let is_known = |found: &Among| found.values.len() == query.sort.len() && found.values.iter().all(Option::is_some);
+    let order = Order::new(&query.sort, cursor).filter(|_| among.iter().all(is_known))?;
+    let among = Some(order.first(among.to_vec(), count as usize + 1));
+    Some(Query { among, ..query.clone() })
 }
 
-impl<'w> Walk<'w> {
-    /// `None` when there is no index in this order.
-    pub(super) fn new(
-        query: &'w Query,
-        reader: &'w Reader<'w>,
-        seen: Option<&'w Seen<'w>>,
-        count: u32,
-        cursor: Option<&Cursor>,
-    ) -> Option<Self> {
-        let indexes: Vec<Index> = query.sort.iter().map(Index::of).collect::<Option<_>>()?;
+/// The order of a search, and where its page starts.
+struct Order<'o> {
+    sort: &'o [SortKey],
+    reversed: bool,
+    position: Option<Position>,
+}
+
+impl<'o> Order<'o> {
+    /// `None` for a position that is not one in this order.
+    fn new(sort: &'o [SortKey], cursor: Option<&Cursor>) -> Option<Self> {
         let position = match cursor {
             None => None,
-            Some(cursor) if cursor.s.len() == query.sort.len() => {
-                let values = query.sort.iter().zip(&cursor.s).map(|(key, text)| read_value(key, text.as_deref()));
+            Some(cursor) if cursor.s.len() == sort.len() => {
+                let values = sort.iter().zip(&cursor.s).map(|(key, text)| read_value(key, text.as_deref()));
                 Some(Position { values: values.collect::<Option<_>>()?, key: cursor.k })
             }
             Some(_) => return None,
         };
-        Some(Self {
-            type_number: query.type_number,
-            sort: &query.sort,
-            indexes,
-            reader,
-            seen,
-            reversed: cursor.is_some_and(|cursor| cursor.b),
-            enough: count as usize + 1,
-            position,
-            found: Vec::new(),
-            beyond: 0,
-            fixed: Vec::new(),
-            rows: 0,
-            looked_at: 0,
-        })
-    }
-
-    /// What the page is among: the resources of it, and of the next one the first. `None` when it was
-    /// given up.
-    pub(super) fn page(
-        mut self,
-        connection: &mut Connection,
-        within: Option<&Keys>,
-    ) -> Result<Option<Vec<Among>>, StoreError> {
-        let starts = self.position.is_some();
-        if self.level(connection, 0, within, starts)? == End::GivenUp {
-            return Ok(None);
-        }
-        let mut found = std::mem::take(&mut self.found);
-        found.retain(|each| self.is_beyond(each));
-        found.sort_by(|left, right| self.compare(left, (&right.values, right.key)));
-        found.truncate(self.enough);
-        Ok(Some(found))
+        Some(Self { sort, reversed: cursor.is_some_and(|cursor| cursor.b), position })
     }
 
     fn is_descending(&self, level: usize) -> bool {
@@ -228,6 +185,72 @@ impl<'w> Walk<'w> {
         self.compare(found, (&values, position.key)) == Ordering::Greater
     }
 
+    /// The first of them beyond the position, in order.
+    fn first(&self, mut found: Vec<Among>, count: usize) -> Vec<Among> {
+        found.retain(|each| self.is_beyond(each));
+        found.sort_by(|left, right| self.compare(left, (&right.values, right.key)));
+        found.truncate(count);
+        found
+    }
+}
+
+/// A walk for one page.
+pub(super) struct Walk<'w> {
+    type_number: u8,
+    order: Order<'w>,
+    indexes: Vec<Index>,
+    reader: &'w Reader<'w>,
+    seen: Option<&'w Seen<'w>>,
+    enough: usize,
+    /// Found so far, and how many of them are beyond the position.
+    found: Vec<Among>,
+    beyond: usize,
+    /// The values that what is offered must have, of the keys before.
+    fixed: Vec<Sorted>,
+    rows: usize,
+    looked_at: usize,
+}
+
+impl<'w> Walk<'w> {
+    /// `None` when there is no index in this order.
+    pub(super) fn new(
+        query: &'w Query,
+        reader: &'w Reader<'w>,
+        seen: Option<&'w Seen<'w>>,
+        count: u32,
+        cursor: Option<&Cursor>,
+    ) -> Option<Self> {
+        let indexes: Vec<Index> = query.sort.iter().map(Index::of).collect::<Option<_>>()?;
+        Some(Self {
+            type_number: query.type_number,
+            order: Order::new(&query.sort, cursor)?,
+            indexes,
+            reader,
+            seen,
+            enough: count as usize + 1,
+            found: Vec::new(),
+            beyond: 0,
+            fixed: Vec::new(),
+            rows: 0,
+            looked_at: 0,
+        })
+    }
+
+    /// What the page is among: the resources of it, and of the next one the first. `None` when it was
+    /// given up.
+    pub(super) fn page(
+        mut self,
+        connection: &mut Connection,
+        within: Option<&Keys>,
+    ) -> Result<Option<Vec<Among>>, StoreError> {
+        let starts = self.order.position.is_some();
+        if self.level(connection, 0, within, starts)? == End::GivenUp {
+            return Ok(None);
+        }
+        let found = std::mem::take(&mut self.found);
+        Ok(Some(self.order.first(found, self.enough)))
+    }
+
     /// Goes along the index of a level, among those of `within`. `starts`: the position has the values
     /// of the levels before.
     fn level(
@@ -241,7 +264,7 @@ impl<'w> Walk<'w> {
             if within.is_empty() {
                 return Ok(End::Exhausted);
             }
-            if level == self.sort.len() {
+            if level == self.order.sort.len() {
                 return self.by_key(connection, within, starts);
             }
             if self.are_few(connection, within)? {
@@ -249,10 +272,11 @@ impl<'w> Walk<'w> {
                 return self.offer(connection, &[(None, keys)]);
             }
         }
-        let start = self.position.as_ref().filter(|_| starts).and_then(|position| position.values.get(level)).cloned();
+        let start =
+            self.order.position.as_ref().filter(|_| starts).and_then(|position| position.values.get(level)).cloned();
         let is_missing = start == Some(Sorted::None);
         // Those without a value are last; backward, first.
-        let end = match (self.reversed, is_missing) {
+        let end = match (self.order.reversed, is_missing) {
             (false, true) => return self.missing(connection, level, within, true),
             (true, true) => self.missing(connection, level, within, true)?,
             (true, false) if start.is_none() => self.missing(connection, level, within, false)?,
@@ -262,7 +286,7 @@ impl<'w> Walk<'w> {
             return Ok(end);
         }
         match self.along(connection, level, within, start.filter(|_| !is_missing))? {
-            End::Exhausted if !self.reversed => self.missing(connection, level, within, false),
+            End::Exhausted if !self.order.reversed => self.missing(connection, level, within, false),
             end => Ok(end),
         }
     }
@@ -353,8 +377,10 @@ impl<'w> Walk<'w> {
         level: usize,
         from: Option<&(Sorted, bool)>,
     ) -> Result<Vec<(Sorted, i64)>, StoreError> {
-        let (Some(index), Some(key)) = (self.indexes.get(level), self.sort.get(level)) else { return Ok(Vec::new()) };
-        let descending = self.is_descending(level);
+        let (Some(index), Some(key)) = (self.indexes.get(level), self.order.sort.get(level)) else {
+            return Ok(Vec::new());
+        };
+        let descending = self.order.is_descending(level);
         let mut statement = Statement::new("SELECT ");
         statement.sql(index.column).sql(" AS value, key FROM ").sql(index.table);
         match index.parameter {
@@ -397,7 +423,7 @@ impl<'w> Walk<'w> {
         level: usize,
         value: &Sorted,
     ) -> Result<Option<Keys>, StoreError> {
-        let (Some(index), Some(key)) = (self.indexes.get(level), self.sort.get(level)) else { return Ok(None) };
+        let (Some(index), Some(key)) = (self.indexes.get(level), self.order.sort.get(level)) else { return Ok(None) };
         // Codes are few, and asked for often: their sets are kept.
         if let (SortBy::Parameter { parameter, kind: ParameterKind::Token }, Sorted::Text(code), Some(seen)) =
             (key.by, value, self.seen)
@@ -426,7 +452,8 @@ impl<'w> Walk<'w> {
         within: Option<&Keys>,
         starts: bool,
     ) -> Result<End, StoreError> {
-        let Some(SortKey { by: SortBy::Parameter { parameter, kind }, .. }) = self.sort.get(level).copied() else {
+        let Some(SortKey { by: SortBy::Parameter { parameter, kind }, .. }) = self.order.sort.get(level).copied()
+        else {
             return Ok(End::Exhausted);
         };
         let Some(seen) = self.seen else { return Ok(End::GivenUp) };
@@ -448,10 +475,10 @@ impl<'w> Walk<'w> {
 
     /// Members of a set in order of their keys.
     fn by_key(&mut self, connection: &mut Connection, within: &Keys, starts: bool) -> Result<End, StoreError> {
-        let mut after = self.position.as_ref().filter(|_| starts).map(|position| position.key);
+        let mut after = self.order.position.as_ref().filter(|_| starts).map(|position| position.key);
         loop {
             let wanted = self.enough.saturating_sub(self.beyond).max(8);
-            let places = some_of(within, after, self.is_descending(self.sort.len()), wanted);
+            let places = some_of(within, after, self.order.is_descending(self.order.sort.len()), wanted);
             let Some(last) = places.last() else { return Ok(End::Exhausted) };
             after = Some(key_at(*last, self.type_number));
             let keys = places.iter().map(|place| key_at(*place, self.type_number)).collect();
@@ -481,7 +508,7 @@ impl<'w> Walk<'w> {
                 let is_here = values.clone().take(level).eq(self.fixed.iter())
                     && value.as_ref().is_none_or(|value| values.clone().nth(level) == Some(value));
                 if is_here {
-                    self.beyond += usize::from(self.is_beyond(found));
+                    self.beyond += usize::from(self.order.is_beyond(found));
                     self.found.push(found.clone());
                 }
             }

@@ -51,6 +51,7 @@ mod search_canonical;
 mod search_chain;
 mod search_compartment;
 mod search_composite;
+mod search_counts;
 mod search_date;
 mod search_explain;
 mod search_filter;
