@@ -14,7 +14,7 @@
 //!
 //! The search goes on as SQL in either case, so that order, position and page are made in one place.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use diesel::QueryableByName;
@@ -39,7 +39,9 @@ use crate::search::registry::type_of;
 use crate::search::rows::IndexRows;
 
 /// Candidates that are read.
-const FEW: i64 = 512;
+const FEW: usize = 512;
+/// Keys of one condition that are listed, to find what several have in common.
+const MOST_LISTED: i64 = 2000;
 /// So few candidates that no other condition is asked for fewer.
 const FEW_ENOUGH: usize = 32;
 /// Resources that are looked at in order, for one page.
@@ -136,26 +138,29 @@ pub(super) fn by_candidates(
     if query.type_number == 0 || (query.conditions.len() < 2 && !is_sorted) {
         return Ok(None);
     }
-    let mut least: Option<(usize, Vec<i64>)> = None;
-    for (place, condition) in query.conditions.iter().enumerate() {
-        let Some(set) = candidates(query, condition) else { continue };
+    let mut listed: Option<Vec<i64>> = None;
+    let mut others: Vec<&Condition> = Vec::new();
+    for condition in &query.conditions {
+        let is_enough = listed.as_ref().is_some_and(|keys| keys.len() <= FEW_ENOUGH);
+        let Some(set) = candidates(query, condition).filter(|_| !is_enough) else {
+            others.push(condition);
+            continue;
+        };
         let mut statement = Statement::new("SELECT key FROM (");
-        statement.append(set).sql(") s LIMIT ").bind(FEW + 1);
-        let mut keys: Vec<i64> =
-            connection.load::<KeyRecord>(&statement)?.into_iter().map(|record| record.key).collect();
-        let is_whole = i64::try_from(keys.len()).is_ok_and(|count| count <= FEW);
-        keys.sort_unstable();
-        keys.dedup();
-        if is_whole && least.as_ref().is_none_or(|(_, least)| keys.len() < least.len()) {
-            least = Some((place, keys));
+        statement.append(set).sql(") s LIMIT ").bind(MOST_LISTED + 1);
+        let found = connection.load::<KeyRecord>(&statement)?;
+        if i64::try_from(found.len()).map_or(true, |count| count > MOST_LISTED) {
+            others.push(condition);
+            continue;
         }
-        if least.as_ref().is_some_and(|(_, least)| least.len() <= FEW_ENOUGH) {
-            break;
-        }
+        let found: BTreeSet<i64> = found.into_iter().map(|record| record.key).collect();
+        listed = Some(match listed {
+            None => found.into_iter().collect(),
+            Some(keys) => keys.into_iter().filter(|key| found.contains(key)).collect(),
+        });
     }
-    let Some((leading, keys)) = least else { return Ok(None) };
-    let others = query.conditions.iter().enumerate().filter(|(place, _)| *place != leading).map(|(_, other)| other);
-    let (reader, left) = Reader::of_conditions(connection, query, others, seen, options)?;
+    let Some(keys) = listed.filter(|keys| keys.len() <= FEW) else { return Ok(None) };
+    let (reader, left) = Reader::of_conditions(connection, query, others.into_iter(), seen, options)?;
     let bodies = live_bodies(connection, query.type_number, &keys)?;
     let among = Some(reader.look_at(connection, bodies)?);
     Ok(Some(Query { conditions: left.into_iter().cloned().collect(), among, ..query.clone() }))
@@ -164,9 +169,9 @@ pub(super) fn by_candidates(
 /// The matches of a single condition, when they are few.
 pub(super) fn few(connection: &mut Connection, query: &Query) -> Result<Option<Keys>, StoreError> {
     let set = match query.conditions.as_slice() {
-        [condition @ (Condition::Indexed { .. } | Condition::Chain { .. })] if query.type_number != 0 => {
-            key_set(condition)
-        }
+        _ if query.type_number == 0 => None,
+        [Condition::Id(ids)] => Some(of_ids(query.type_number, ids)),
+        [condition @ (Condition::Indexed { .. } | Condition::Chain { .. })] => key_set(condition),
         _ => None,
     };
     let Some(set) = set else { return Ok(None) };
@@ -243,6 +248,8 @@ pub(super) fn in_order(
         let (reader, left) = Reader::of_conditions(connection, query, query.conditions.iter(), seen, options)?;
         found = match query.sort.as_slice() {
             _ if !left.is_empty() => None,
+            // Times of writing have an index of their own.
+            [] if query.conditions.iter().all(|each| matches!(each, Condition::LastUpdated(_))) => None,
             [] if cursor.is_some_and(|cursor| cursor.b) || !is_broad(connection, query)? => None,
             [] => {
                 let after = cursor.map_or(i64::MIN, |cursor| cursor.k);
