@@ -83,10 +83,10 @@ fn walk(text: &str, begin: usize, wanted: &mut HashMap<&str, Option<usize>>) {
                         }
                     }
                 }
-                if path.len() > next.length || open.is_empty() {
-                    if let Some(place @ None) = wanted.get_mut(path.as_str()) {
-                        *place = Some(begin + start);
-                    }
+                if (path.len() > next.length || open.is_empty())
+                    && let Some(place @ None) = wanted.get_mut(path.as_str())
+                {
+                    *place = Some(begin + start);
                 }
                 open.push(next);
                 if open.len() > MAX_DEPTH {
