@@ -44,6 +44,7 @@ use crate::access::{Caller, Interaction};
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::ParseOptions;
 use crate::store::Store;
+use crate::terminology::TerminologyServer;
 
 /// What the engine may be told.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct EngineSettings {
     pub validation: ValidationPolicy,
     /// Every fracture opens the pathway of fracture liaison as resources.
     pub liaison: bool,
+    /// Who is asked about code systems that are not here.
+    pub terminology_server: Option<Arc<dyn TerminologyServer>>,
 }
 
 impl Default for EngineSettings {
@@ -78,6 +81,7 @@ impl Default for EngineSettings {
             strict_references: false,
             validation: ValidationPolicy::default(),
             liaison: false,
+            terminology_server: None,
         }
     }
 }

@@ -24,6 +24,7 @@ mod page;
 mod respond;
 mod schema;
 mod terminology_capability;
+mod terminology_server;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +35,7 @@ use actix_web::{App, HttpResponse, HttpServer, guard, web};
 
 pub use auth::REVOCATION_LIFE;
 pub use capability::{Security, capability_statement};
+pub use terminology_server::terminology_server;
 pub use tls::{ClientAuth, TlsSettings, TlsVersion};
 
 use crate::access::Caller;

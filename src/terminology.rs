@@ -18,6 +18,8 @@ mod equivalence;
 mod expand;
 mod filter;
 mod load;
+mod remote;
+mod supplement;
 mod translate;
 mod validate;
 mod value_set;
@@ -39,12 +41,13 @@ pub use concept::{
 pub use equivalence::Equivalence;
 pub use expand::{Contained, ExpandOptions, Expansion};
 pub use load::{LoadedConcept, LoadedSystem, Row, RowError, property_definition};
+pub use remote::{Remote, TerminologyServer};
 pub use translate::{Match, TranslateQuery, Translation};
 pub use validate::{Coding, Outcome, Verdict};
 pub use value_set::{Membership, ValueSet};
 
 use crate::format::json::Node;
-use crate::r4::canonical::{Canonicals, split};
+use crate::r4::canonical::{Canonicals, Definition, split};
 use computed::{COUNTRIES, COUNTRY_LIST, computed_system};
 use defined::DefinedSystem;
 use translate::ConceptMap;
@@ -55,6 +58,9 @@ const CACHE_BYTES: u64 = 48 << 20;
 
 /// Levels of value sets that import value sets.
 const MAX_DEPTH: usize = 40;
+
+/// Most code systems that are looked through for supplements.
+const MAX_SYSTEMS: usize = 20_000;
 
 /// Uses of contained value sets in one.
 const MAX_CONTAINED: usize = 64;
@@ -89,7 +95,11 @@ enum Kept {
     Set(Option<Arc<ValueSet>>),
     Maps(Arc<Vec<Arc<ConceptMap>>>),
     Equivalence(Arc<Equivalence>),
+    Supplements(Arc<Supplements>),
 }
+
+/// The supplements that are here, by the URL of the system they are for.
+type Supplements = std::collections::HashMap<String, Vec<Definition>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
@@ -97,6 +107,7 @@ enum Kind {
     Set,
     Maps,
     Equivalence,
+    Supplements,
 }
 
 /// Generation, kind, URL, version.
@@ -133,6 +144,7 @@ impl Weighter<Key, Kept> for BySize {
             Kept::Set(Some(set)) => set.size,
             Kept::Maps(maps) => maps.iter().map(|map| map.size).sum(),
             Kept::Equivalence(table) => table.size(),
+            Kept::Supplements(found) => found.values().map(|found| found.len() * 4096).sum(),
             Kept::System(None) | Kept::Set(None) => 0,
         };
         (size + key.2.len() + 256) as u64
@@ -144,6 +156,7 @@ impl Weighter<Key, Kept> for BySize {
 pub struct Terminology {
     definitions: Arc<dyn Canonicals>,
     large: Option<Arc<dyn LargeSystems>>,
+    remote: Option<Arc<Remote>>,
     cache: Cache<Key, Kept, BySize>,
 }
 
@@ -162,13 +175,19 @@ impl Terminology {
     /// Terminology over these definitions.
     #[must_use]
     pub fn new(definitions: Arc<dyn Canonicals>) -> Self {
-        Self { definitions, large: None, cache: Cache::with_weighter(4096, CACHE_BYTES, BySize) }
+        Self { definitions, large: None, remote: None, cache: Cache::with_weighter(4096, CACHE_BYTES, BySize) }
     }
 
     /// With code systems that are too large to be definitions.
     #[must_use]
     pub fn with_large_systems(self, large: Arc<dyn LargeSystems>) -> Self {
         Self { large: Some(large), ..self }
+    }
+
+    /// With another server that is asked about code systems that are not here.
+    #[must_use]
+    pub fn with_server(self, server: Arc<dyn TerminologyServer>) -> Self {
+        Self { remote: Some(Arc::new(Remote::new(server))), ..self }
     }
 
     /// The definitions below.
@@ -201,13 +220,47 @@ impl Terminology {
     pub fn code_system(&self, url: &str, version: Option<&str>) -> Option<Arc<dyn CodeSystem>> {
         let url = self.preferred(url);
         let kept = self.kept(Kind::System, &url, version, || Kept::System(self.find_system(&url, version)));
-        match kept {
+        let local = match kept {
             Kept::System(system) => system,
             _ => None,
+        };
+        local.or_else(|| self.remote.as_ref()?.system(&url, version))
+    }
+
+    /// A code system with what its supplements add.
+    fn find_system(&self, url: &str, version: Option<&str>) -> Option<Arc<dyn CodeSystem>> {
+        let base = self.find_base(url, version)?;
+        let supplements = self.supplements();
+        match supplements.get(url) {
+            Some(found) => Some(Arc::new(supplement::Supplemented::new(base, found))),
+            None => Some(base),
         }
     }
 
-    fn find_system(&self, url: &str, version: Option<&str>) -> Option<Arc<dyn CodeSystem>> {
+    /// The supplements that came here; HL7 publishes none with R4, so its code systems are not read for them.
+    fn supplements(&self) -> Arc<Supplements> {
+        let make = || {
+            let standard = crate::r4::canonical::standard();
+            let mut found = Supplements::new();
+            for (url, version) in self.definitions.list("CodeSystem").into_iter().take(MAX_SYSTEMS) {
+                if standard.has("CodeSystem", &url) {
+                    continue;
+                }
+                let Some(definition) = self.definitions.find("CodeSystem", &url, version.as_deref()) else { continue };
+                let of = definition.text("supplements").map(|canonical| split(canonical).0.to_owned());
+                if let (Some("supplement"), Some(of)) = (definition.text("content"), of) {
+                    found.entry(of).or_default().push(definition);
+                }
+            }
+            Kept::Supplements(Arc::new(found))
+        };
+        match self.kept(Kind::Supplements, "", None, make) {
+            Kept::Supplements(found) => found,
+            _ => Arc::default(),
+        }
+    }
+
+    fn find_base(&self, url: &str, version: Option<&str>) -> Option<Arc<dyn CodeSystem>> {
         let resource = self.definitions.find("CodeSystem", url, version);
         let resource = resource.filter(|resource| resource.text("content") != Some("supplement"));
         if let Some(resource) = resource.as_ref().filter(|resource| resource.text("content") == Some("complete")) {

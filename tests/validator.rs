@@ -155,6 +155,38 @@ fn the_examples_of_jp_core_conform() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// The JSON Schema of a profile never refuses what conforms to it: each example against the profiles it claims.
+#[test]
+fn schemas_of_profiles_take_what_conforms() {
+    let Some(path) = shared("samples/packages/jp-core.r4-1.1.2.tgz") else { return };
+    let mut packages = LoadedPackages::default();
+    packages.load(fs::File::open(&path).unwrap()).unwrap();
+    let layers: Arc<dyn Canonicals> = Arc::new(Layers(vec![standard(), Arc::new(packages)]));
+    let terminology = Arc::new(Terminology::new(Arc::clone(&layers)));
+    let validator = Validator::new(layers, Arc::<Terminology>::clone(&terminology));
+    let codes = |value_set: &str| terminology.few_codes(value_set, 200);
+    let mut schemas: BTreeMap<String, jsonschema::Validator> = BTreeMap::new();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(&path).unwrap()));
+    let mut checked = 0;
+    for entry in archive.entries().unwrap() {
+        let mut text = Vec::new();
+        entry.unwrap().read_to_end(&mut text).unwrap();
+        let Ok(node) = json::parse(&text) else { continue };
+        let claimed = node.get("meta").map_or(&[][..], |meta| meta.list("profile"));
+        for profile in claimed.iter().filter_map(Node::as_str) {
+            let Ok(schema) = validator.json_schema(profile, &codes) else { continue };
+            let compiled =
+                schemas.entry(profile.to_owned()).or_insert_with(|| jsonschema::draft202012::new(&schema).unwrap());
+            let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+            let complaints: Vec<String> =
+                compiled.iter_errors(&value).map(|error| format!("{}: {error:.200}", error.instance_path())).collect();
+            assert!(complaints.is_empty(), "{profile}: {complaints:#?}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 40, "{checked} examples");
+}
+
 /// A document of a municipal checkup is valid; the one with broken JSON says where it is broken.
 #[test]
 fn documents_of_checkups() {

@@ -145,6 +145,13 @@ pub(super) struct Settings {
     /// Flags; without it PlanDefinition/$apply opens one [default: off]
     #[arg(long, value_enum, value_name = "off|on")]
     fls: Option<Switch>,
+    /// Base URL of a FHIR terminology server that is asked about code systems that are not here (https); it is
+    /// told systems and codes, nothing else [default: none is asked]
+    #[arg(long, value_name = "URL")]
+    terminology_server: Option<String>,
+    /// Longest time one question to it may take [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    terminology_timeout: Option<Duration>,
     /// Time zone of dates that have none [default: +09:00]
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     time_zone: Option<TimeZone>,
@@ -229,7 +236,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 21] = [
+const OF_SERVE: [&str; 23] = [
     "listen",
     "base_url",
     "max_body",
@@ -251,6 +258,8 @@ const OF_SERVE: [&str; 21] = [
     "issuers",
     "required_amr",
     "registered_devices",
+    "terminology_server",
+    "terminology_timeout",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
 const OF_ENGINE: [&str; 10] = [
@@ -386,6 +395,8 @@ impl Settings {
             validation: self.validation.or(lower.validation),
             validation_rules: self.validation_rules.or(lower.validation_rules),
             fls: self.fls.or(lower.fls),
+            terminology_server: self.terminology_server.or(lower.terminology_server),
+            terminology_timeout: self.terminology_timeout.or(lower.terminology_timeout),
             time_zone: self.time_zone.or(lower.time_zone),
             full_text: self.full_text.or(lower.full_text),
             log: self.log.or(lower.log),
@@ -419,6 +430,14 @@ impl Settings {
         for rule in self.validation_rules.iter().flatten() {
             validation.add(rule).map_err(|why| wrong("validation_rules", why))?;
         }
+        let timeout = self.terminology_timeout.map_or(std::time::Duration::from_secs(5), |timeout| timeout.0);
+        let terminology_server = match &self.terminology_server {
+            Some(base) => {
+                let server = renraku::http::terminology_server(base, timeout);
+                Some(server.map_err(|why| wrong("terminology_server", why))?)
+            }
+            None => None,
+        };
         let mut media = store.media.clone();
         if let Some(place) = &self.media_store {
             media.place = MediaPlace::parse(place).map_err(|why| wrong("media_store", why))?;
@@ -448,6 +467,7 @@ impl Settings {
                 strict_references: self.strict_references.unwrap_or(engine.strict_references),
                 validation,
                 liaison: self.fls == Some(Switch::On),
+                terminology_server,
             },
             http: HttpSettings {
                 listen: self.listen.unwrap_or(http.listen),

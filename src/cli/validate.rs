@@ -108,7 +108,8 @@ enum Spoken {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let validator = validator(&arguments.package, &arguments.definitions)?;
+    let (definitions, terminology) = knowledge(&arguments.package, &arguments.definitions)?;
+    let validator = Validator::new(definitions, terminology);
     let files = input::files(&arguments.paths)?;
     let total = files.iter().filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum();
     let options = Options {
@@ -168,7 +169,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(if is_valid { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn validator(packages: &[PathBuf], definitions: &[PathBuf]) -> Result<Validator, Failure> {
+/// Definitions of the standard, the guide, packages and files, and terminology over them.
+pub(super) fn knowledge(
+    packages: &[PathBuf],
+    definitions: &[PathBuf],
+) -> Result<(Arc<dyn Canonicals>, Arc<Terminology>), Failure> {
     let mut loaded = LoadedPackages::default();
     for path in packages {
         let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
@@ -195,7 +200,7 @@ fn validator(packages: &[PathBuf], definitions: &[PathBuf]) -> Result<Validator,
     }
     let definitions: Arc<dyn Canonicals> = Arc::new(Layers(vec![standard(), guide(), Arc::new(loaded)]));
     let terminology = Arc::new(Terminology::new(Arc::clone(&definitions)));
-    Ok(Validator::new(definitions, terminology))
+    Ok((definitions, terminology))
 }
 
 fn check(validator: &Validator, profiles: &[&str], options: &Options, resource: Resource) -> Checked {

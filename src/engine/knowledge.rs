@@ -54,7 +54,11 @@ impl Engine {
     pub fn terminology(&self) -> &Arc<Terminology> {
         self.knowledge.terminology.get_or_init(|| {
             let large = Arc::new(StoredCodeSystems::new(self.store.clone()));
-            Arc::new(Terminology::new(Arc::clone(self.definitions())).with_large_systems(large))
+            let terminology = Terminology::new(Arc::clone(self.definitions())).with_large_systems(large);
+            Arc::new(match &self.settings().terminology_server {
+                Some(server) => terminology.with_server(Arc::clone(server)),
+                None => terminology,
+            })
         })
     }
 

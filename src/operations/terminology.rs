@@ -6,6 +6,7 @@
 
 mod closure;
 mod expand;
+mod find_matches;
 mod lookup;
 mod translate;
 mod validate;
@@ -35,6 +36,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
         TYPE_AND_INSTANCE,
         validate::in_code_system,
+    ),
+    Operation::reading(
+        "http://hl7.org/fhir/OperationDefinition/CodeSystem-find-matches",
+        TYPE_AND_INSTANCE,
+        find_matches::run,
     ),
     Operation::reading("http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup", &[Level::Type], lookup::run),
     Operation::reading(

@@ -128,6 +128,12 @@ impl Standard {
         Ok(Self { sections, lines, code_systems })
     }
 
+    /// Whether it is one of these, without reading it.
+    #[must_use]
+    pub fn has(&self, resource_type: &str, url: &str) -> bool {
+        self.line(resource_type, url).is_some()
+    }
+
     fn line(&self, resource_type: &str, url: &str) -> Option<&Line> {
         self.lines.get(resource_type)?.get(url)
     }

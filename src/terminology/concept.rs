@@ -305,6 +305,11 @@ pub trait CodeSystem: Send + Sync + Debug {
         Ok(count)
     }
 
+    /// Whether another server is asked about its codes: what properties they have is not known beforehand.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Bytes it takes in memory, about.
     fn size(&self) -> usize {
         256

@@ -135,6 +135,30 @@ impl Terminology {
         self.expand_set(&*self.value_set(value_set)?, options)
     }
 
+    /// The codes of a value set, when there are no more than `most` and they are written in one way only.
+    #[must_use]
+    pub fn few_codes(&self, value_set: &str, most: usize) -> Option<Vec<String>> {
+        fn collect(contained: Vec<Contained>, out: &mut Vec<String>) {
+            for one in contained {
+                out.push(one.code);
+                collect(one.contains, out);
+            }
+        }
+        let set = self.value_set(value_set).ok()?;
+        let is_exact = |system: &String| {
+            self.code_system(system, None).is_some_and(|known| known.header().case_sensitive == Some(true))
+        };
+        if !set.systems().iter().all(is_exact) {
+            return None;
+        }
+        let found = self.expand_set(&set, &ExpandOptions { count: Some(most), ..ExpandOptions::default() }).ok()?;
+        let mut codes = Vec::new();
+        collect(found.contains, &mut codes);
+        codes.sort_unstable();
+        codes.dedup();
+        (found.total <= most && !codes.is_empty()).then_some(codes)
+    }
+
     /// The codes of a value set.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Filter {
             "parent" | "subsumedBy" => Subject::Parent,
             "child" => Subject::Child,
             other => {
-                if let Some(system) = system {
+                if let Some(system) = system.filter(|system| !system.is_elsewhere()) {
                     let header = system.header();
                     let is_known = header.properties.iter().any(|known| known.code == other)
                         || matches!(other, "inactive" | "status" | "notSelectable" | "abstract" | "deprecated")

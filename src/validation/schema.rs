@@ -6,14 +6,20 @@
 //! the content of contained resources in the schema of a single type ([`of_type`]; that of all types
 //! ([`of_all`]) looks into them).
 
+mod profile;
+
 use std::collections::BTreeSet;
 
+pub(super) use profile::of_profile;
 use serde_json::{Map, Value, json};
 
 use crate::r4::definitions::{Definitions, Element, ElementType, Kind, TypeDef, TypeId, definitions};
 use crate::r4::primitives::Primitive;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// Something that is no space, and no control characters but tab and line ends.
+const TEXT: &str = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\x00-\x20][^\x00-\x08\x0B\x0C\x0E-\x1F]*$";
 
 /// The schema of a resource type, complete in itself; `None` for what is not a resource type.
 #[must_use]
@@ -102,6 +108,8 @@ fn of_primitive(primitive: Primitive, regex: Option<&str>) -> Value {
         Primitive::PositiveInt => json!({ "type": "integer", "minimum": 1, "maximum": i32::MAX }),
         // The standard's own expression takes time that grows without bound in many engines.
         Primitive::Base64Binary => json!({ "type": "string", "minLength": 1, "pattern": "^[0-9A-Za-z+/=\\s]*$" }),
+        // The standard's `\\S` leaves out the full-width space in most engines, which Japanese names have.
+        Primitive::String | Primitive::Markdown => json!({ "type": "string", "minLength": 1, "pattern": TEXT }),
         _ => match regex {
             Some(regex) => json!({ "type": "string", "minLength": 1, "pattern": format!("^(?:{regex})$") }),
             None => json!({ "type": "string", "minLength": 1 }),

@@ -25,7 +25,7 @@ use super::place::Place;
 use super::profile::compile::{self, Condition, Profile};
 use super::profile::snapshot::{ProfileError, Snapshots};
 use super::rules::remark::Remark;
-use super::{instance, rules, structure};
+use super::{instance, rules, schema, structure};
 use crate::fhirpath::{Code, Conformance, Environment, Item, Terminology};
 use crate::format::json::Node;
 use crate::r4::canonical::{Canonicals, Definition};
@@ -186,6 +186,23 @@ impl Validator {
             made.global = Some(Arc::clone(&global));
         }
         global
+    }
+
+    /// The JSON Schema of a profile (canonical URL): the schema of its type and what the profile adds, as far as
+    /// JSON Schema can say it. `codes` gives the codes of value sets that are few.
+    ///
+    /// # Errors
+    /// When the profile is unknown, cannot be used, or is about what is no resource.
+    pub fn json_schema(
+        &self,
+        canonical: &str,
+        codes: &dyn Fn(&str) -> Option<Vec<String>>,
+    ) -> Result<serde_json::Value, ProfileError> {
+        let profile = self.profile(canonical, false)?;
+        schema::of_profile(&profile, codes).ok_or_else(|| ProfileError::Unusable {
+            url: canonical.to_owned(),
+            reason: "it is about no type of resource".to_owned(),
+        })
     }
 
     /// A definition by its URL.

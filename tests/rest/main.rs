@@ -71,6 +71,7 @@ mod search_token;
 mod search_uri;
 mod stats;
 mod terminology;
+mod terminology_server;
 mod transaction;
 mod transaction_links;
 mod update;

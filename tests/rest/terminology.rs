@@ -461,3 +461,59 @@ fn a_search_finds_a_system_under_all_its_names() {
         finds(server, &format!("Observation?_tag={tag}&code:in={set}"), &[&by_oid, &by_url]);
     });
 }
+
+/// codesystem.html#supplements: designations and properties that somebody else adds are shown and found, codes are
+/// not added.
+#[test]
+fn supplements_add_texts_to_a_code_system() {
+    on_each(|server| {
+        let (system, set) = animals(server);
+        let supplement = json!({ "resourceType": "CodeSystem", "url": format!("{system}/supplement"), "status": "active",
+            "content": "supplement", "supplements": system, "property": [{ "code": "food", "type": "string" }],
+            "concept": [{ "code": "dog", "designation": [{ "language": "de", "value": "Hund" }],
+                "property": [{ "code": "food", "valueString": "bones" }] },
+                { "code": "unicorn", "display": "Unicorn" }] });
+        assert_eq!(server.post("CodeSystem", &supplement).status, 201);
+        let found = ok(&server.get(&format!("CodeSystem/$lookup?system={system}&code=dog&displayLanguage=de")));
+        assert_eq!(out(&found, "display"), "Hund");
+        assert!(found.to_string().contains("bones"), "{found}");
+        let german = ok(&server.get(&format!("ValueSet/$expand?url={set}&displayLanguage=de&filter=hund")));
+        assert_eq!(codes(&german), ["dog"]);
+        assert_eq!(german["expansion"]["contains"][0]["display"], "Hund");
+        assert_eq!(server.get(&format!("CodeSystem/$lookup?system={system}&code=unicorn")).status, 404);
+        // The supplement is no code system of its own.
+        let own = server.get(&format!("CodeSystem/$lookup?system={system}/supplement&code=unicorn"));
+        assert_eq!(own.status, 404, "{}", own.body);
+    });
+}
+
+/// codesystem-operation-find-matches.html: all properties match, or the best matches with what did not.
+#[test]
+fn concepts_are_found_by_their_properties() {
+    on_each(|server| {
+        let (system, _) = animals(server);
+        let ask = |exact: bool, properties: Value| {
+            let mut list = vec![
+                json!({ "name": "system", "valueUri": system }),
+                json!({ "name": "exact", "valueBoolean": exact }),
+            ];
+            let part = |pair: &Value| json!({ "name": "property", "part": [{ "name": "code", "valueCode": pair[0] }, { "name": "value", "valueString": pair[1] }] });
+            list.extend(properties.as_array().unwrap().iter().map(part));
+            let answer = ok(&server.post("CodeSystem/$find-matches", &parameters(Value::Array(list))));
+            let matches = answer["parameter"].as_array().cloned().unwrap_or_default();
+            let describe = |found: &Value| {
+                let parts = found["part"].as_array().unwrap();
+                (parts[0]["valueCoding"]["code"].as_str().unwrap().to_owned(), parts.len() - 1)
+            };
+            matches.iter().map(describe).collect::<Vec<_>>()
+        };
+        let one = |code: &str, unmatched: usize| (code.to_owned(), unmatched);
+        assert_eq!(ask(true, json!([["legs", "4"], ["display", "dog"]])), [one("dog", 0)]);
+        assert_eq!(ask(true, json!([["legs", "2"]])), []);
+        assert_eq!(ask(true, json!([["parent", "mammal"], ["inactive", "true"]])), [one("aurochs", 0)]);
+        assert_eq!(ask(false, json!([["parent", "mammal"], ["legs", "4"]])), [one("dog", 0), one("aurochs", 1)]);
+        let without =
+            server.post("CodeSystem/$find-matches", &parameters(json!([{ "name": "system", "valueUri": system }])));
+        assert_eq!(without.status, 400);
+    });
+}
