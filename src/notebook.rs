@@ -7,6 +7,7 @@
 
 pub mod category;
 pub mod lens;
+pub mod medication_now;
 pub mod model;
 mod project;
 mod texts;

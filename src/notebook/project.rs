@@ -3,7 +3,7 @@
 
 mod citizen;
 mod clinical;
-mod medication;
+pub(in crate::notebook) mod medication;
 mod observation;
 mod plans;
 mod sharing;

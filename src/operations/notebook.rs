@@ -10,6 +10,7 @@
 mod articles;
 mod citizens;
 mod entries;
+mod medication;
 mod page;
 mod present;
 mod reading;

@@ -101,11 +101,43 @@ fn one_page_has_all_that_matters() {
         assert_eq!(page["alarms"][0]["title"], "転倒の危険", "{page}");
         assert_eq!(page["alarms"].as_array().unwrap().len(), 1);
         assert_eq!(page["unread"], 1);
+        let medication = &page["medication"]["current"][0];
+        assert_eq!(
+            (&medication["drug"], &medication["state"]),
+            (&json!("アレンドロン酸錠35mg"), &json!("taking")),
+            "{page}"
+        );
         assert!(page["latest"].as_array().unwrap().len() >= 5, "{page}");
         let timeline = read(server, "", &format!("citizens/{id}/timeline?category=visit"));
         assert_eq!(timeline["entries"].as_array().unwrap().len(), 2, "{timeline}");
         let calendar = read(server, &doctor, "visits?from=2036-05-01&to=2036-05-31");
         assert_eq!(calendar["entries"][0]["title"], "整形外科", "{calendar}");
         assert_eq!(notebook(server, "", "GET", "visits", None).status, 400, "whose?");
+    });
+}
+
+/// A dose given in hospital is in no prescription; the rule of the medicine says when the next one is due.
+#[test]
+fn an_injection_has_its_next_dose() {
+    on_each(|server| {
+        let id = citizen(server, &unique_name());
+        let injection = json!({ "drug": "デノスマブ皮下注60mg", "given_at": "2026-10-20" });
+        write(server, "", &format!("citizens/{id}/injection"), &injection);
+        let medications = read(server, "", &format!("citizens/{id}/medications"));
+        let course = &medications["current"][0];
+        assert_eq!(
+            (&course["nextDose"], &course["nextDoseFrom"]),
+            (&json!("2027-04-21"), &json!("rule")),
+            "{medications}"
+        );
+        assert_eq!(course["kind"], "injection");
+        let stop = json!({ "drug": "デノスマブ皮下注60mg", "status": "stopped", "stop_reason": "転院", "asserted": "2026-11-01" });
+        write(server, "", &format!("citizens/{id}/medication"), &stop);
+        let medications = read(server, "", &format!("citizens/{id}/medications"));
+        assert_eq!(
+            (&medications["current"], &medications["former"][0]["stopReason"]),
+            (&json!([]), &json!("転院")),
+            "{medications}"
+        );
     });
 }

@@ -25,6 +25,7 @@ pub(super) fn route(method: &str, parts: &[&str]) -> Route {
                 ["basics"] => only_read(Route::work(move |notebook| notebook.basics(&id))),
                 ["history"] => only_read(Route::work(move |notebook| notebook.citizen_history(&id))),
                 ["timeline"] => only_read(Route::work(move |notebook| notebook.timeline(&id))),
+                ["medications"] => only_read(Route::work(move |notebook| notebook.medication(&id))),
                 ["visits"] => only_read(Route::work(move |notebook| notebook.calendar(Some(&id)))),
                 ["team", "members"] if method == "POST" => {
                     super::entries::route("POST", &["citizens", &id, "team_member"])

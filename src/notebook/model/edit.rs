@@ -64,7 +64,16 @@ impl Mapping {
         let Some(source) = self.sources.get(source) else { return base };
         let mut resource = base;
         match &source.per {
-            None => self.edit_node(source, &mut resource, new),
+            None => {
+                let had: Vec<bool> = source.defaults.iter().map(|(lens, _)| lens.get(&resource).is_some()).collect();
+                self.edit_node(source, &mut resource, new);
+                // What must be there and was taken away is as in a new one.
+                for ((lens, value), _) in source.defaults.iter().zip(had).filter(|(_, had)| *had) {
+                    if lens.get(&resource).is_none() {
+                        lens.set(&mut resource, value.clone());
+                    }
+                }
+            }
             Some(per) => {
                 let place = per.items(&resource).get(ordinal).map(|(place, _)| *place);
                 let Some(place) = place else { return resource };

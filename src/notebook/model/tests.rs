@@ -139,6 +139,84 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(800))]
+
+    /// project(edit(r, x)) = x; what no field names stays as it was; an edit that changes nothing is none.
+    #[test]
+    fn an_edit_is_what_is_shown_and_touches_nothing_else((place, before) in any_row(), (other, after) in any_row()) {
+        let mapping = &mappings()[place];
+        // Values of the same entity: those of another one would not fit.
+        let after = if other == place { after } else { before.iter().rev().cloned().collect::<Vec<_>>() };
+        let after: Vec<Cell> = mapping.entity.fields.iter().enumerate().map(|(at, field)| {
+            let fits = after.get(at).is_some_and(|cell| std::mem::discriminant(cell) == std::mem::discriminant(&before[at]));
+            // Every second field changes, the others stay or go.
+            match (at % 3, fits) {
+                (0, true) => after[at].clone(),
+                (1, _) if !field.required => Cell::Nothing,
+                _ => before[at].clone(),
+            }
+        }).collect();
+        let source = &mapping.entity.sources[0];
+        let citizen = if source.citizen.is_empty() { "" } else { "p1" };
+        let mut resource = if source.per.is_empty() {
+            mapping.to_fhir(&before, citizen, None)
+        } else {
+            let empty = vec![Cell::Nothing; before.len()];
+            mapping.add_item(0, mapping.to_fhir(&empty, citizen, None), &before).0
+        };
+        let keep = Node::object([("url", Node::string("urn:keep")), ("valueString", Node::string("x"))]);
+        let mut extensions: Vec<Node<'static>> = resource.list("extension").to_vec();
+        extensions.insert(0, keep.clone());
+        resource.set("extension", Node::Array(extensions));
+        resource.set("language", Node::string("ja"));
+        let read = mapping.values(0, &resource, 0).unwrap();
+        prop_assert_eq!(mapping.edit(0, resource.clone(), 0, &read), resource.clone(), "{}", mapping.entity.name);
+        let edited = mapping.edit(0, resource, 0, &after);
+        prop_assert_eq!(edited.text("language"), Some("ja"));
+        prop_assert_eq!(&edited.list("extension")[0], &keep);
+        let shown = mapping.values(0, &edited, 0);
+        // Without what makes it one of the entity it is none any more.
+        prop_assume!(shown.is_some());
+        for (at, (shown, wanted)) in shown.unwrap_or_default().iter().zip(&after).enumerate() {
+            let is_filled = *wanted == Cell::Nothing && is_defaulted(source, &mapping.entity.fields[at]);
+            if mapping.is_placed(0, at) && !is_filled {
+                prop_assert_eq!(shown, wanted, "{}.{}", mapping.entity.name, mapping.entity.fields[at].name);
+            }
+        }
+    }
+}
+
+/// Two sources of one type in one entity would write two rows of one key: they must exclude each other.
+#[test]
+fn sources_of_one_type_exclude_each_other() {
+    let needs =
+        |source: &Source, path: &str| source.citizen == path || source.per.is_empty() && source.present.contains(&path);
+    let excludes = |left: &Source, right: &Source| {
+        let by_absence = left.absent.iter().any(|path| needs(right, path));
+        let by_text = left
+            .fixed
+            .iter()
+            .any(|(path, text)| right.fixed.iter().any(|(other, their)| path == other && text != their));
+        by_absence || by_text
+    };
+    let mut pairs = 0;
+    for entity in ENTITIES {
+        for (place, left) in entity.sources.iter().enumerate() {
+            for right in entity.sources.iter().skip(place + 1).filter(|right| right.resource == left.resource) {
+                assert!(
+                    excludes(left, right) || excludes(right, left),
+                    "{}: two sources of {}",
+                    entity.name,
+                    left.resource
+                );
+                pairs += 1;
+            }
+        }
+    }
+    assert!(pairs > 0, "read marks have two");
+}
+
 #[test]
 fn articles_and_comments_are_told_apart() {
     let communication = |more: &str| {

@@ -67,7 +67,7 @@ pub(super) fn administration(resource: &Node<'_>) -> Draft {
     ])
 }
 
-fn drug(resource: &Node<'_>) -> Option<String> {
+pub(in crate::notebook) fn drug(resource: &Node<'_>) -> Option<String> {
     concept_at(resource, "medicationCodeableConcept").or_else(|| reference_at(resource, "medicationReference")).or_else(
         || {
             // A contained Medication is the only one in reach here.
@@ -81,7 +81,7 @@ fn drug(resource: &Node<'_>) -> Option<String> {
     )
 }
 
-fn is_injected(resource: &Node<'_>, dosage: Option<&Node<'_>>, drug: Option<&str>) -> bool {
+pub(in crate::notebook) fn is_injected(resource: &Node<'_>, dosage: Option<&Node<'_>>, drug: Option<&str>) -> bool {
     let profiled = resource.get("meta").is_some_and(|meta| {
         meta.list("profile").iter().filter_map(Node::as_str).any(|profile| profile.contains("Injection"))
     });

@@ -102,17 +102,4 @@ impl Notebook<'_> {
         alarms.retain(|value| !is_over(value));
         Ok(alarms)
     }
-
-    /// What the citizen takes.
-    fn medication_json(&self, citizen: i64) -> Result<Value, Rejection> {
-        let mut taken = self.of_kind("medication", citizen, MOST)?;
-        let is_off = |value: &Value| {
-            matches!(
-                value["status"].as_str(),
-                Some("stopped" | "cancelled" | "not-taken" | "completed" | "entered-in-error" | "draft")
-            )
-        };
-        taken.retain(|value| !is_off(value));
-        Ok(json!({ "medications": taken, "injections": self.of_kind("injection", citizen, MOST)? }))
-    }
 }
