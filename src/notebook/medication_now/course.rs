@@ -256,7 +256,7 @@ fn covered(group: &[&Record]) -> Vec<(Day, Day)> {
             (Origin::Request, Some(days)) => all.push((starts, record.ends.unwrap_or(starts.plus(days - 1)))),
             _ => {
                 let is_open = matches!(record.status.as_str(), "active" | "intended");
-                let end = record.ends.or_else(|| if is_open { Some(OPEN) } else { record.said });
+                let end = record.ends.or(if is_open { Some(OPEN) } else { record.said });
                 all.push((starts, end.unwrap_or(starts).max(starts)));
             }
         }

@@ -97,9 +97,12 @@ fn text_of(node: &Node<'_>) -> String {
     }
 }
 
+/// A concept, and which of the wanted properties it has.
+type Match = (Arc<Concept>, Vec<bool>);
+
 /// The best matches first, else in the order of the code system.
-fn find(system: &dyn CodeSystem, wanted: &[Wanted], exact: bool) -> Result<Vec<(Arc<Concept>, Vec<bool>)>, Rejection> {
-    let mut found: Vec<(Arc<Concept>, Vec<bool>)> = Vec::new();
+fn find(system: &dyn CodeSystem, wanted: &[Wanted], exact: bool) -> Result<Vec<Match>, Rejection> {
+    let mut found: Vec<Match> = Vec::new();
     let mut seen = 0;
     let mut failed = None;
     system
