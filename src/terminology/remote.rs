@@ -376,10 +376,10 @@ mod tests {
                 }
                 "CodeSystem/$lookup" if known(value("code")) => (
                     200,
-                    br#"{"resourceType":"Parameters","parameter":[{"name":"name","valueString":"Far"},{"name":"display","valueString":"Bee"},
-                    {"name":"designation","part":[{"name":"language","valueCode":"ja"},{"name":"value","valueString":"\xe8\x9c\x82"}]},
+                    r#"{"resourceType":"Parameters","parameter":[{"name":"name","valueString":"Far"},{"name":"display","valueString":"Bee"},
+                    {"name":"designation","part":[{"name":"language","valueCode":"ja"},{"name":"value","valueString":"蜂"}]},
                     {"name":"property","part":[{"name":"code","valueCode":"parent"},{"name":"value","valueCode":"a"}]}]}"#
-                        .to_vec(),
+                        .as_bytes().to_vec(),
                 ),
                 "CodeSystem/$lookup" => (404, br#"{"resourceType":"OperationOutcome","issue":[]}"#.to_vec()),
                 "CodeSystem/$validate-code" => (
