@@ -1,5 +1,6 @@
 //! Who may do what: callers, scopes, tokens, passwords, relations to citizens. Decisions are functions of plain
-//! values; what they come to is a [`crate::store::View`], a filter that the store puts into every statement.
+//! values. Whose citizens a caller may see is not filtered yet: persons and systems that act for one organization are
+//! refused ([`Caller::may`]).
 //!
 //! May use: `store` (types), `search`, `r4`, OpenSSL for signatures. Must not know: HTTP, SQL, interactions.
 
