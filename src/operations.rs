@@ -27,6 +27,7 @@ pub mod offer;
 mod package;
 mod reindex;
 mod stats;
+mod summary;
 mod table;
 mod terminology;
 mod validate;

@@ -274,6 +274,9 @@ pub(super) async fn json_from_xml(body: Bytes) -> Result<Bytes, Rejection> {
 /// An answer of the notebook API.
 pub(super) fn notebook(context: &Context, told: &crate::operations::notebook::Told) -> HttpResponse {
     let mut response = begin(told.status, context);
+    if let Some(page) = &told.page {
+        return html(response, page.clone());
+    }
     response.insert_header((header::CONTENT_TYPE, "application/json; charset=utf-8"));
     if let Some(version) = told.version {
         response.insert_header((header::ETAG, format!("W/\"{version}\"")));
@@ -286,6 +289,25 @@ pub(super) fn notebook(context: &Context, told: &crate::operations::notebook::To
         response.insert_header((header::LOCATION, format!("{root}/notebook/v1/{location}")));
     }
     response.body(told.body.to_string())
+}
+
+/// A page of our own: nothing in it runs, nothing is loaded, its one style is known by its hash.
+fn html(mut response: HttpResponseBuilder, page: String) -> HttpResponse {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    static POLICY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let policy = POLICY.get_or_init(|| {
+        let hash = sha2::Sha256::digest(crate::operations::notebook::STYLE.as_bytes());
+        let hash = base64::engine::general_purpose::STANDARD.encode(hash);
+        format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+    });
+    response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
+    response.insert_header((header::CONTENT_SECURITY_POLICY, policy.as_str()));
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::REFERRER_POLICY, "no-referrer"));
+    response.body(page)
 }
 
 /// Something that is no resource.

@@ -14,6 +14,7 @@ mod medication;
 mod page;
 mod present;
 mod reading;
+mod summary;
 mod team;
 mod visits;
 
@@ -34,6 +35,7 @@ use crate::store::CitizenRow;
 use crate::store::notebook::Membership;
 
 pub use entries::Place;
+pub use summary::{STYLE, SummaryKind};
 
 /// The language of what is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +73,8 @@ pub struct Told {
     pub status: u16,
     /// JSON.
     pub body: Value,
+    /// HTML in its place.
+    pub page: Option<String>,
     /// Version for the ETag.
     pub version: Option<i64>,
     /// µs since 1970 UTC.

@@ -19,6 +19,7 @@ use crate::r4::definitions;
 /// The rooms with operations, in the order of the documentation.
 const ROOMS: &[&[Operation]] = &[
     super::document::OPERATIONS,
+    super::summary::OPERATIONS,
     super::everything::OPERATIONS,
     super::meta::OPERATIONS,
     super::lastn::OPERATIONS,
@@ -42,6 +43,7 @@ const ROOMS: &[&[Operation]] = &[
 const OWN: &[&str] = &[
     include_str!("definitions/Bundle-ingest-document.json"),
     include_str!("definitions/Measure-evaluate-measure.json"),
+    include_str!("definitions/Patient-summary.json"),
     include_str!("definitions/diff.json"),
     include_str!("definitions/fhirpath.json"),
     include_str!("definitions/SearchParameter-reindex-status.json"),

@@ -37,6 +37,7 @@ mod negotiation;
 mod notebook_articles;
 mod notebook_citizens;
 mod notebook_entries;
+mod notebook_summary;
 mod notebook_support;
 mod openapi;
 mod operations;

@@ -2,6 +2,7 @@
 
 use super::Route;
 use crate::notebook::model::schema::Form;
+use crate::operations::notebook::Told;
 
 pub(super) fn route(method: &str, parts: &[&str]) -> Route {
     let only_read = |route: Route| if method == "GET" { route } else { Route::Method("GET, HEAD") };
@@ -26,6 +27,10 @@ pub(super) fn route(method: &str, parts: &[&str]) -> Route {
                 ["history"] => only_read(Route::work(move |notebook| notebook.citizen_history(&id))),
                 ["timeline"] => only_read(Route::work(move |notebook| notebook.timeline(&id))),
                 ["medications"] => only_read(Route::work(move |notebook| notebook.medication(&id))),
+                ["summary.html"] => only_read(Route::work(move |notebook| {
+                    let page = Some(notebook.summary_page(&id)?);
+                    Ok(Told { status: 200, page, ..Told::default() })
+                })),
                 ["visits"] => only_read(Route::work(move |notebook| notebook.calendar(Some(&id)))),
                 ["team", "members"] if method == "POST" => {
                     super::entries::route("POST", &["citizens", &id, "team_member"])

@@ -182,7 +182,7 @@ impl Notebook<'_> {
         }
         let location = value["self"].as_str().map(str::to_owned);
         let (version, updated) = (Some(version.version), Some(version.updated));
-        Ok(Told { status: 200, body: value, version, updated, location })
+        Ok(Told { status: 200, body: value, page: None, version, updated, location })
     }
 
     fn not_an_entry(&self, place: &Place, target: &Target) -> Rejection {
