@@ -150,6 +150,8 @@ impl Call<'_> {
 /// # Errors
 /// What is wrong with its inputs, and what it says itself.
 pub fn run(engine: &Engine, target: &Target, request: &Request) -> Result<OperationAnswer, Rejection> {
+    // Operations look at resources of any type.
+    engine.permit_everything()?;
     let described = target.described;
     let is_other = request.media.is_some() && described.operation.body != BodyForm::Fhir;
     let body = match request.body.as_ref() {
