@@ -7,6 +7,7 @@ mod access;
 mod certificate;
 mod client;
 mod config;
+mod demo;
 mod fls;
 mod healthcheck;
 mod import;

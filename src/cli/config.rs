@@ -142,7 +142,7 @@ pub(super) struct Settings {
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     validation_rules: Option<Vec<String>>,
     /// Whether every fracture opens the pathway of fracture liaison as resources: an EpisodeOfCare, a CarePlan, Tasks,
-    /// Flags; without it PlanDefinition/$apply opens one [default: off]
+    /// Flags; without it PlanDefinition/$apply opens one [default: off; on with --demo]
     #[arg(long, value_enum, value_name = "off|on")]
     fls: Option<Switch>,
     /// Base URL of a FHIR terminology server that is asked about code systems that are not here (https); it is
@@ -336,6 +336,8 @@ pub(super) struct Config {
     pub(super) store: StoreOptions,
     pub(super) engine: EngineSettings,
     pub(super) http: HttpSettings,
+    /// Nobody said whether fracture liaison writes resources.
+    pub(super) is_liaison_unsaid: bool,
     log: String,
     log_format: LogFormat,
 }
@@ -487,6 +489,7 @@ impl Settings {
                 registered_devices: self.registered_devices.unwrap_or(false),
                 is_insecure: false,
             },
+            is_liaison_unsaid: self.fls.is_none(),
             log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })

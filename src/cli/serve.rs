@@ -6,19 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use renraku::engine::{Engine, EntryAnswer, Refusal, Rejection};
-use renraku::format::json::Node;
+use renraku::engine::{Engine, Rejection};
 use renraku::http::{Authentication, HttpSettings};
-use renraku::operations::demo::demo_bundles;
 use renraku::operations::offer::missing_definitions;
-use renraku::r4::definitions;
 use renraku::store::{MediaOptions, Store, StoreOptions};
 
 use super::config::Settings;
 use super::healthcheck::reachable;
 use super::{Failure, answer, tell};
 
-const ATTEMPTS: usize = 4;
 const BETWEEN_COLLECTIONS: Duration = Duration::from_secs(3600);
 /// Unused content younger than this stays: a resource may be about to hold it.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -41,7 +37,7 @@ Exit codes: 0 after a signal, 1 when something fails, 2 when it was started in a
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Load made-up citizens first, to look around; changes nothing when they are there already
+    /// Load a made-up town first, to look around (days count from today); changes nothing when it is there already
     #[arg(long)]
     demo: bool,
     /// Do not store the definitions of the notebook's own guide (profiles, extensions, value sets) as
@@ -80,11 +76,14 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     if config.http.is_insecure {
         tracing::warn!(%listen, "{missing}; started with --insecure");
     }
+    if arguments.demo && config.is_liaison_unsaid {
+        config.engine.liaison = true;
+    }
     let engine = config.open()?;
     if !arguments.no_guide {
         load_guide(&engine)?;
     }
-    let citizen = if arguments.demo { load_demo(&engine)? } else { None };
+    let citizen = if arguments.demo { Some(super::demo::load(&engine, &config)?) } else { None };
     renraku::operations::fls::keep(engine.clone());
     tell_media_store(&config.store);
     collect_content(engine.store().clone())?;
@@ -175,44 +174,9 @@ fn load_guide(engine: &Engine) -> Result<(), Failure> {
     let failed = |why: String| Failure::new(1, format!("the definitions of the guide could not be stored: {why}"));
     let missing = missing_definitions(engine).map_err(|error| failed(error.to_string()))?;
     let Some(bundle) = missing else { return Ok(()) };
-    transaction(engine, &bundle).map(|_| ()).map_err(|rejection| {
-        let why = rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str());
-        failed(why.to_owned())
-    })
+    engine.transact_blocking(&bundle).map(|_| ()).map_err(|rejection| failed(reason(&rejection).to_owned()))
 }
 
-/// Loads the demonstration; answers the id of a citizen to look at.
-fn load_demo(engine: &Engine) -> Result<Option<String>, Failure> {
-    let mut resources = 0;
-    let mut citizen = None;
-    for bundle in demo_bundles() {
-        let answers = transaction(engine, &bundle).map_err(|rejection| {
-            let why = rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str());
-            Failure::new(1, format!("the demonstration data could not be loaded: {why}"))
-        })?;
-        resources += answers.len();
-        citizen = citizen.or_else(|| patient_of(&answers));
-    }
-    tell(format_args!("demonstration data: {resources} resources of made-up citizens are loaded"));
-    Ok(citizen)
-}
-
-/// The id of the Patient among what a transaction wrote.
-fn patient_of(answers: &[EntryAnswer]) -> Option<String> {
-    let patient = definitions().resource_number("Patient")?;
-    answers.iter().find_map(|answer| match answer {
-        EntryAnswer::Single(answer) if answer.type_number == patient => Some(answer.id.clone()),
-        _ => None,
-    })
-}
-
-fn transaction(engine: &Engine, bundle: &Node<'_>) -> Result<Vec<EntryAnswer>, Rejection> {
-    for _ in 0..ATTEMPTS {
-        match engine.transaction_blocking(bundle.clone(), "", None)?.wait() {
-            Ok(answers) => return Ok(answers),
-            Err(Refusal::Rejected(rejection)) => return Err(rejection),
-            Err(Refusal::Stale) => {}
-        }
-    }
-    Err(Rejection::internal("others keep changing the same resources"))
+pub(super) fn reason(rejection: &Rejection) -> &str {
+    rejection.issues.first().map_or("it was refused", |issue| issue.diagnostics.as_str())
 }

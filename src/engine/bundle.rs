@@ -115,6 +115,21 @@ impl Engine {
         })?)
     }
 
+    /// Carries a transaction out, anew when what it rests on changed meanwhile. Blocks.
+    ///
+    /// # Errors
+    /// What is wrong with the bundle, or 500 when others keep changing the same resources.
+    pub fn transact_blocking(&self, bundle: &Node<'_>) -> Result<Vec<EntryAnswer>, Rejection> {
+        for _ in 0..ATTEMPTS {
+            match self.transaction_blocking(bundle.clone(), "", None)?.wait() {
+                Ok(answers) => return Ok(answers),
+                Err(Refusal::Rejected(rejection)) => return Err(rejection),
+                Err(Refusal::Stale) => {}
+            }
+        }
+        Err(Rejection::internal("others keep changing the same resources"))
+    }
+
     async fn batch(&self, body: Bytes, base: &str, run: RunOperation) -> Result<BundleAnswer, Rejection> {
         let own_base = base;
         let base = base.to_owned();

@@ -28,6 +28,46 @@ pub fn corridor(width: usize, height: usize, step: usize) -> Picture {
     Picture { width, height, rgb }
 }
 
+/// Steps that go up, drawn.
+#[must_use]
+pub fn stairs(width: usize, height: usize) -> Picture {
+    let tread = (height / 8).max(2);
+    let colour = |x: usize, y: usize| {
+        // Each step is narrower than the one below it.
+        let edge = (height - y) / tread * width / 24;
+        match (x > edge && x + edge < width, y % tread < tread / 4) {
+            (true, true) => [96, 64, 40],
+            (true, false) => [168, 128, 88],
+            (false, _) => [204, 202, 190],
+        }
+    };
+    let rgb = (0..height).flat_map(|y| (0..width).flat_map(move |x| colour(x, y))).collect();
+    Picture { width, height, rgb }
+}
+
+/// Somebody who walks through a corridor: one picture of several, `step` of `steps`.
+#[must_use]
+pub fn walking(width: usize, height: usize, step: usize, steps: usize) -> Picture {
+    let mut picture = corridor(width, height, 0);
+    let middle = width / 4 + step * width / (2 * steps.max(1));
+    let stride = (step % 4).abs_diff(2) * width / 40;
+    let (head, hip, foot) = (height / 4, height * 3 / 5, height * 9 / 10);
+    for y in head..foot {
+        // A head, a body, and two legs that open and close.
+        let spread = if y > hip { (y - hip) * stride / (foot - hip).max(1) } else { 0 };
+        let half = if y < head + height / 10 { width / 28 } else { width / 40 };
+        for centre in [middle.saturating_sub(spread), middle + spread] {
+            for x in centre.saturating_sub(half)..(centre + half).min(width) {
+                let at = (y * width + x) * 3;
+                if let Some(pixel) = picture.rgb.get_mut(at..at + 3) {
+                    pixel.copy_from_slice(&[60, 70, 110]);
+                }
+            }
+        }
+    }
+    picture
+}
+
 /// A box with its length.
 fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(body.len() + 8).unwrap_or(0).to_be_bytes().to_vec();

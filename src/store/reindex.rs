@@ -19,7 +19,7 @@ use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
 
 /// Raised whenever the same body gives other rows than before.
-const INDEX_FORMAT: u32 = 5;
+const INDEX_FORMAT: u32 = 6;
 /// Resources a step.
 const STEP: i64 = 500;
 

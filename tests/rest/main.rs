@@ -17,6 +17,7 @@ mod conditional_update;
 mod convert;
 mod create;
 mod delete;
+mod demo;
 mod diff;
 mod discharge;
 mod document;

@@ -49,6 +49,9 @@ fn kind(resource: &Node<'_>, name: Option<&str>) -> &'static str {
         category::CARE_LEVEL
     } else if coded(&FALL_CODES) || code.contains(&"fall-event") || named(&["転倒"]) {
         category::FALL
+    } else if code.contains(&"meal-intake") {
+        // What is eaten is an activity of the day too.
+        category::NUTRITION
     } else if coded(&FUNCTION_CODES)
         || group.iter().any(|group| matches!(*group, "functional-status" | "disability-status"))
         || named(&["握力", "Barthel", "ADL", "FIM"])

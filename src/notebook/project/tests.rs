@@ -134,3 +134,12 @@ fn a_citizen_has_name_reading_and_numbers() {
     assert_eq!((citizen.hospital_id.as_str(), citizen.insured_id.as_str()), ("7", ""));
     assert_eq!(citizen.address, "見本県サンプル市1-2");
 }
+
+#[test]
+fn what_is_eaten_is_nutrition_though_it_is_an_activity_too() {
+    let meal = r#"{"resourceType":"Observation","status":"final","subject":{"reference":"Patient/1"},
+        "category":[{"coding":[{"code":"activity"}]}],
+        "code":{"coding":[{"system":"http://renraku.example/fhir/CodeSystem/observation-code","code":"meal-intake"}],"text":"昼食"},
+        "valueQuantity":{"value":80,"unit":"%"}}"#;
+    assert_eq!(title(meal), ("nutrition", "昼食：80 %".to_owned()));
+}

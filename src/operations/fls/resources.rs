@@ -184,8 +184,10 @@ fn task(activity: &Activity, row: &Row, patient: &str, rules: &Rules, stored: &S
     let mut node = base(stored, "Task", &activity.task);
     let under_way = matches!(node.text("status"), Some("received" | "accepted" | "ready" | "in-progress" | "on-hold"));
     let automatic = |words: &str| concept(&format!("{LOCAL}fls-task-reason"), "automatic", words);
-    node.remove("statusReason");
-    node.remove("output");
+    // What comes and goes stands last, so that the order is the same the first time and later.
+    for name in ["statusReason", "businessStatus", "executionPeriod", "output"] {
+        node.remove(name);
+    }
     let status = match activity.state {
         State::Open | State::Overdue if under_way => node.text("status").unwrap_or("requested").to_owned(),
         State::Open | State::Overdue => "requested".to_owned(),
@@ -194,28 +196,26 @@ fn task(activity: &Activity, row: &Row, patient: &str, rules: &Rules, stored: &S
     };
     node.set("basedOn", list(vec![reference(format!("CarePlan/{}", plan_id(row)))]));
     node.set("status", text(status));
-    match activity.state {
-        State::Done => node.set("statusReason", automatic("記録により完了")),
-        State::NotApplicable => node.set("statusReason", automatic("治療の辞退により対象外")),
-        State::Ended => node.set("statusReason", automatic("エピソードの終了")),
-        _ => {}
-    }
-    node.remove("businessStatus");
-    if activity.state == State::Overdue {
-        node.set("businessStatus", concept(&format!("{LOCAL}fls-alarm"), "overdue", "期限超過"));
-    }
     node.set("intent", text("plan"));
     node.set("code", concept(ACTIVITY, &activity.code, title(rules, &activity.code)));
     if let Some(record) = row.episode.records.first() {
         node.set("focus", reference(record.as_str()));
     }
     node.set("for", reference(patient));
-    node.remove("executionPeriod");
+    node.set("authoredOn", text(row.episode.day.to_string()));
+    node.set("restriction", object(vec![("period", object(vec![("end", text(activity.due.to_string()))]))]));
+    match activity.state {
+        State::Done => node.set("statusReason", automatic("記録により完了")),
+        State::NotApplicable => node.set("statusReason", automatic("治療の辞退により対象外")),
+        State::Ended => node.set("statusReason", automatic("エピソードの終了")),
+        _ => {}
+    }
+    if activity.state == State::Overdue {
+        node.set("businessStatus", concept(&format!("{LOCAL}fls-alarm"), "overdue", "期限超過"));
+    }
     if let (State::Done | State::NotApplicable | State::Ended, Some(day)) = (activity.state, activity.day) {
         node.set("executionPeriod", object(vec![("end", text(day.to_string()))]));
     }
-    node.set("authoredOn", text(row.episode.day.to_string()));
-    node.set("restriction", object(vec![("period", object(vec![("end", text(activity.due.to_string()))]))]));
     if activity.state == State::Done && !activity.source.is_empty() {
         let kind = object(vec![("text", text("fulfilled by（根拠）"))]);
         node.set(
