@@ -4,17 +4,17 @@ use std::process::Command;
 
 use crate::common::{Server, databases};
 
-#[test]
-fn a_missed_follow_up_is_noticed_and_the_figures_move() {
+/// Tells a story on each database.
+fn story(name: &str) {
     if Command::new("python3").arg("--version").output().is_err() {
         println!("skipped: there is no python3");
         return;
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/scenarios/fracture_to_kpi.py");
+    let script = format!("{}/conformance/scenarios/{name}", env!("CARGO_MANIFEST_DIR"));
     for database in databases() {
         println!("on {}", database.kind());
         let server = Server::start_as_installed(&database.url, &["--fls", "on"]);
-        let told = Command::new("python3").args([script, &server.base]).output().unwrap();
+        let told = Command::new("python3").args([&script, &server.base]).output().unwrap();
         assert!(
             told.status.success(),
             "{}{}",
@@ -22,4 +22,14 @@ fn a_missed_follow_up_is_noticed_and_the_figures_move() {
             String::from_utf8_lossy(&told.stderr)
         );
     }
+}
+
+#[test]
+fn a_missed_follow_up_is_noticed_and_the_figures_move() {
+    story("fracture_to_kpi.py");
+}
+
+#[test]
+fn what_happens_at_home_reaches_the_hospital_and_who_has_read_it_is_known() {
+    story("discharge_to_home.py");
 }
