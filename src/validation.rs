@@ -18,6 +18,8 @@ mod validator;
 pub use locate::{Locator, places_in_xml};
 pub use message::{Finding, Language};
 pub use profile::snapshot::ProfileError;
+#[cfg(test)]
+pub(crate) use rules::vital_signs;
 pub use validator::{Options, Validator};
 
 /// Reference inputs outside the repository, for tests; `None` (and a line that says so) in a clone

@@ -15,6 +15,7 @@ pub mod codes;
 mod edit;
 mod entities;
 mod input;
+pub mod measured;
 pub mod schema;
 
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct Source {
     pub absent: &'static [&'static str],
     /// Written along when nothing is there.
     pub defaults: &'static [(&'static str, &'static str)],
+    /// Whether category and profile follow from the code ([`measured`]).
+    pub is_measured: bool,
     /// Field and path, from the row's item.
     pub paths: &'static [(&'static str, &'static str)],
 }
@@ -398,6 +401,9 @@ impl Mapping {
             if lens.get(&resource).is_none() {
                 lens.set(&mut resource, value.clone());
             }
+        }
+        if source.source.is_measured {
+            measured::classify(&mut resource, None);
         }
         resource
     }

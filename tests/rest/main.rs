@@ -37,6 +37,7 @@ mod metadata;
 mod negotiation;
 mod notebook_articles;
 mod notebook_citizens;
+mod notebook_conformance;
 mod notebook_entries;
 mod notebook_summary;
 mod notebook_support;

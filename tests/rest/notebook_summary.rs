@@ -17,6 +17,10 @@ fn area(server: &crate::common::Server) -> String {
         "measurement",
         json!({ "system": "http://loinc.org", "code": "83174-3", "name": "握力（右）", "value": 13.5, "unit": "kg", "ucum": "kg", "measured": "2026-05-01" }),
     );
+    entry(
+        "measurement",
+        json!({ "system": "http://loinc.org", "code": "718-7", "name": "ヘモグロビン", "value": 11.2, "unit": "g/dL", "measured": "2026-05-01" }),
+    );
     entry("adl", json!({ "name": "歩行", "text": "杖歩行", "assessed": "2026-05-01" }));
     entry("care_level", json!({ "level": "23", "starts": "2026-01-01" }));
     entry("plan", json!({ "title": "骨折後の計画", "starts": "2026-05-01" }));

@@ -65,6 +65,7 @@ impl Mapping {
         let mut resource = base;
         match &source.per {
             None => {
+                let before = source.source.is_measured.then(|| resource.clone());
                 let had: Vec<bool> = source.defaults.iter().map(|(lens, _)| lens.get(&resource).is_some()).collect();
                 self.edit_node(source, &mut resource, new);
                 // What must be there and was taken away is as in a new one.
@@ -72,6 +73,9 @@ impl Mapping {
                     if lens.get(&resource).is_none() {
                         lens.set(&mut resource, value.clone());
                     }
+                }
+                if let Some(before) = before {
+                    super::measured::classify(&mut resource, Some(&before));
                 }
             }
             Some(per) => {

@@ -42,8 +42,17 @@ const fn indexed(field: Field) -> Field {
     Field { indexed: true, ..field }
 }
 
-const SOURCE: Source =
-    Source { resource: "", citizen: "", per: "", fixed: &[], present: &[], absent: &[], defaults: &[], paths: &[] };
+const SOURCE: Source = Source {
+    resource: "",
+    citizen: "",
+    per: "",
+    fixed: &[],
+    present: &[],
+    absent: &[],
+    defaults: &[],
+    is_measured: false,
+    paths: &[],
+};
 
 const WHO: FieldKind =
     Reference(&["Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Organization", "CareTeam", "Device"]);
@@ -129,4 +138,5 @@ pub const ENTITIES: &[Entity] = &[
     agreement::AGREEMENT,
     people::GROUP_MEMBER,
     schedule::ALARM,
+    condition::BLOOD_PRESSURE,
 ];

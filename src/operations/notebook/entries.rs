@@ -10,7 +10,7 @@ use crate::engine::{Answer, Payload, Preconditions, Rejection};
 use crate::format::json::{self, Node};
 use crate::notebook::model::check::{Complaint, check};
 use crate::notebook::model::schema::Form;
-use crate::notebook::model::{FieldKind, Fill, Mapping, mapping};
+use crate::notebook::model::{FieldKind, Fill, Mapping, mapping, measured};
 use crate::r4::definitions;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::r4::reference::is_id;
@@ -510,6 +510,9 @@ impl Notebook<'_> {
         cells: &mut [Cell],
     ) -> Result<Vec<Complaint>, Rejection> {
         let mut complaints = order(mapping, cells);
+        if mapping.entity.name == "measurement" {
+            complaints.extend(measured::complete(mapping, old, cells));
+        }
         if matches!(mapping.entity.name, "article" | "comment" | "group_post") {
             complaints.extend(self.complete_article(mapping, citizen, old, cells)?);
         }

@@ -8,7 +8,7 @@ use crate::format::json::Node;
 const LOINC: &str = "http://loinc.org";
 
 /// The codes of R4's table of vital signs, with their profiles.
-const PROFILES: &[(&str, &str)] = &[
+pub(crate) const PROFILES: &[(&str, &str)] = &[
     ("85353-1", "http://hl7.org/fhir/StructureDefinition/vitalspanel"),
     ("9279-1", "http://hl7.org/fhir/StructureDefinition/resprate"),
     ("8867-4", "http://hl7.org/fhir/StructureDefinition/heartrate"),

@@ -2,6 +2,19 @@
 
 use super::*;
 
+const SYSTOLIC: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.value";
+const SYSTOLIC_UNIT: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.unit";
+const SYSTOLIC_SYSTEM: &str =
+    "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.system";
+const SYSTOLIC_CODE: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.code";
+const DIASTOLIC: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.value";
+const DIASTOLIC_UNIT: &str =
+    "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.unit";
+const DIASTOLIC_SYSTEM: &str =
+    "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.system";
+const DIASTOLIC_CODE: &str =
+    "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.code";
+
 /// Measurement.
 pub(super) const MEASUREMENT: Entity = Entity {
     name: "measurement",
@@ -25,6 +38,7 @@ pub(super) const MEASUREMENT: Entity = Entity {
         citizen: "subject",
         present: &["valueQuantity.value"],
         defaults: &[("status", "final"), ("valueQuantity.system", "http://unitsofmeasure.org")],
+        is_measured: true,
         paths: &[
             ("system", "code.coding.system"),
             ("code", "code.coding.code"),
@@ -32,6 +46,50 @@ pub(super) const MEASUREMENT: Entity = Entity {
             ("value", "valueQuantity.value"),
             ("unit", "valueQuantity.unit"),
             ("ucum", "valueQuantity.code"),
+            ("measured", "effectiveDateTime"),
+            ("site", "bodySite.text"),
+            ("performer", "performer.reference"),
+            ("note", "note.text"),
+        ],
+        ..SOURCE
+    }],
+};
+
+/// Blood pressure: FHIR R4 observation-vitalsigns.html has both values in one Observation.
+pub(super) const BLOOD_PRESSURE: Entity = Entity {
+    name: "blood_pressure",
+    ja: "血圧",
+    en: "Blood pressure",
+    profile: "",
+    fields: &[
+        needed("systolic", "収縮期血圧（mmHg）", "Systolic (mmHg)", Decimal),
+        needed("diastolic", "拡張期血圧（mmHg）", "Diastolic (mmHg)", Decimal),
+        needed("measured", "測定日時", "When", Date),
+        field("site", "部位", "Site", Text),
+        writer("performer", "測定者", "Measured by"),
+        NOTE,
+    ],
+    sources: &[Source {
+        resource: "Observation",
+        citizen: "subject",
+        fixed: &[("code.coding{system=http://loinc.org}.code", "85354-9")],
+        defaults: &[
+            ("status", "final"),
+            (
+                "category{coding.system=http://terminology.hl7.org/CodeSystem/observation-category}.coding{system=http://terminology.hl7.org/CodeSystem/observation-category}.code",
+                "vital-signs",
+            ),
+            ("code.text", "血圧"),
+            (SYSTOLIC_UNIT, "mmHg"),
+            (SYSTOLIC_SYSTEM, "http://unitsofmeasure.org"),
+            (SYSTOLIC_CODE, "mm[Hg]"),
+            (DIASTOLIC_UNIT, "mmHg"),
+            (DIASTOLIC_SYSTEM, "http://unitsofmeasure.org"),
+            (DIASTOLIC_CODE, "mm[Hg]"),
+        ],
+        paths: &[
+            ("systolic", SYSTOLIC),
+            ("diastolic", DIASTOLIC),
             ("measured", "effectiveDateTime"),
             ("site", "bodySite.text"),
             ("performer", "performer.reference"),

@@ -1,0 +1,16 @@
+-- Made from the table of entities (src/notebook/model/entities); rows are derived: `renraku reindex` makes them.
+
+DROP TABLE IF EXISTS notebook_blood_pressure;
+CREATE TABLE notebook_blood_pressure (
+    key BIGINT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    citizen BIGINT NOT NULL,
+    systolic TEXT,
+    diastolic TEXT,
+    measured TEXT,
+    measured_at BIGINT,
+    site TEXT,
+    performer TEXT,
+    note TEXT,
+    PRIMARY KEY (citizen, key, ordinal)
+);
