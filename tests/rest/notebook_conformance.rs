@@ -206,6 +206,8 @@ fn blood_pressure_is_one_observation_of_two_values() {
         assert_eq!((&value(0)["code"], &value(1)["system"]), (&json!("mm[Hg]"), &json!("http://unitsofmeasure.org")));
         let found = errors(server, &resource, "");
         assert!(found.is_empty(), "{found:?}");
+        let timeline = read(server, "", &format!("citizens/{citizen}/timeline"));
+        assert_eq!(timeline["entries"][0]["title"], "血圧：収縮期血圧 138 mmHg、拡張期血圧 82 mmHg", "{timeline}");
         let at = entry["self"].as_str().unwrap();
         let tag = [("If-Match", "W/\"1\"")];
         let changed = notebook_with(server, &nurse, "PATCH", at, &tag, Some(&json!({ "diastolic": 80 })));

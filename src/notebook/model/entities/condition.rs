@@ -3,11 +3,13 @@
 use super::*;
 
 const SYSTOLIC: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.value";
+const SYSTOLIC_NAME: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.code.text";
 const SYSTOLIC_UNIT: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.unit";
 const SYSTOLIC_SYSTEM: &str =
     "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.system";
 const SYSTOLIC_CODE: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8480-6}.valueQuantity.code";
 const DIASTOLIC: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.value";
+const DIASTOLIC_NAME: &str = "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.code.text";
 const DIASTOLIC_UNIT: &str =
     "component{code.coding.system=http://loinc.org,code.coding.code=8462-4}.valueQuantity.unit";
 const DIASTOLIC_SYSTEM: &str =
@@ -80,9 +82,11 @@ pub(super) const BLOOD_PRESSURE: Entity = Entity {
                 "vital-signs",
             ),
             ("code.text", "血圧"),
+            (SYSTOLIC_NAME, "収縮期血圧"),
             (SYSTOLIC_UNIT, "mmHg"),
             (SYSTOLIC_SYSTEM, "http://unitsofmeasure.org"),
             (SYSTOLIC_CODE, "mm[Hg]"),
+            (DIASTOLIC_NAME, "拡張期血圧"),
             (DIASTOLIC_UNIT, "mmHg"),
             (DIASTOLIC_SYSTEM, "http://unitsofmeasure.org"),
             (DIASTOLIC_CODE, "mm[Hg]"),
