@@ -18,6 +18,7 @@ pub(super) fn live(person: &Person<'_>, chart: &mut Chart) {
     let is_known_at = |days: i32| citizen.last() - days > citizen.known_since();
     for round in (0..ROUNDS).filter(|round| is_known_at(2 + round * ROUND)) {
         measure(person, chart, round);
+        pressure(person, chart, round);
     }
     for (place, days) in [4, 150].into_iter().enumerate().filter(|(_, days)| is_known_at(*days)) {
         abilities(person, chart, place, days);
@@ -62,13 +63,30 @@ fn measure(person: &Person<'_>, chart: &mut Chart, round: i32) {
         let by = if is_weight { HomeNurse } else { PhysicalTherapist };
         let mut found = person.observation(profile, kind, concept(name, &[(LOINC, code)]), day.to_string(), by.named());
         if is_weight && let Some(categories) = found["category"].as_array_mut() {
-            // What R4 calls a vital sign says so (observation-vitalsigns.html).
-            categories.push(json!({ "coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs" }] }));
+            categories.push(vital_sign());
         }
         let value = quantity(figure, places, unit, ucum);
         chart.put(&person.key(&format!("measured/{round}/{code}")), valued(found, value));
     }
+}
+
+/// What R4 calls a vital sign says so (observation-vitalsigns.html).
+fn vital_sign() -> Value {
+    json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs" }] })
+}
+
+/// Blood pressure: both values in one Observation.
+fn pressure(person: &Person<'_>, chart: &mut Chart, round: i32) {
+    let day = at(person.day(person.citizen.last() - (2 + round * ROUND)), "09:30");
+    let code = concept("血圧", &[(LOINC, "85354-9")]);
+    let mut found = person.observation("", "", code, day, HomeNurse.named());
+    found["category"] = json!([vital_sign()]);
+    let part = |name: &str, code: &str, figure: f64, what: i32| {
+        let value = quantity(figure * (1.0 + 2.0 * wobble(person, round, what)), 0, "mmHg", "mm[Hg]");
+        json!({ "code": concept(name, &[(LOINC, code)]), "valueQuantity": value })
+    };
+    found["component"] = json!([part("収縮期血圧", "8480-6", 134.0, 7), part("拡張期血圧", "8462-4", 78.0, 8)]);
+    chart.put(&person.key(&format!("measured/{round}/85354-9")), found);
 }
 
 /// The Barthel Index, as a total.
