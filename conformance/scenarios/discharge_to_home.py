@@ -186,6 +186,10 @@ def unread_is_right():
         if {one["id"] for one in listed["entries"]} != expected or listed["count"] != len(expected):
             print(f"! {role}: {listed['count']} unread, {len(expected)} expected")
             return False
+        for article, readers in articles.values():
+            if read(f"articles/{article['id']}", who)["isRead"] != (role in readers):
+                print(f"! {role}: “{article['title']}” is marked wrongly")
+                return False
     return True
 
 
@@ -238,6 +242,7 @@ media = ask("POST", f"{NOTEBOOK}/{citizen}/media", {"upload": upload, "title": "
 must(f"the video is there: {media['type']}, {media.get('duration')} s, place removed: {media['placeRemoved']}", media["type"] == "video" and media["placeRemoved"])
 resource = fhir(f"Media/{media['id']}")
 must("as FHIR: a Media of the citizen by the daughter, valid", resource["subject"]["reference"] == patient and resource["operator"]["reference"] == team["daughter"] and is_valid(resource))
+must("of 8 seconds, 320 by 240", (resource["duration"], resource["width"], resource["height"]) == (8, 320, 240))
 status, headers, part = send("GET", media["links"]["content"], None, {"Range": "bytes=4-7"})
 must("its bytes come in parts", status == 206 and part == b"ftyp")
 must("and without the place", b"+35.0000" not in send("GET", media["links"]["content"])[2])
@@ -265,6 +270,9 @@ print("When is the next injection of denosumab?")
 denosumab = next(one for one in now["current"] if one.get("class") == "denosumab")
 given, due = datetime.date.fromisoformat(denosumab["last"]), datetime.date.fromisoformat(denosumab["nextDose"])
 must(f"given on {given} in the hospital, due on {due}", 180 <= (due - given).days <= 185 and given == DISCHARGED - datetime.timedelta(days=7) + moved)
+doses = [one["resource"] for one in fhir(f"MedicationAdministration?patient={WHO}")["entry"]]
+must("as FHIR: the MedicationAdministration of the discharge summary", [one["effectiveDateTime"][:10] for one in doses] == [given.isoformat()] and denosumab["sources"] == [f"MedicationAdministration/{doses[0]['id']}"])
+must("the page of the citizen says the same", any(one["nextDose"] == due.isoformat() for one in read(citizen, team["daughter"])["medication"]["current"]))
 write(f"{citizen}/visit", {"title": "デノスマブ注射", "starts": f"{due}T10:00:00+09:00", "ends": f"{due}T10:30:00+09:00"}, team["nurse"])
 visits = read(citizen, team["daughter"])["nextVisits"]
 must("the daughter sees the appointment", any(one["title"] == "デノスマブ注射" and one["starts"].startswith(due.isoformat()) for one in visits))
