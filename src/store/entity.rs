@@ -109,6 +109,8 @@ pub struct EntityQuery {
     pub team: Option<Membership>,
     /// Columns that have this text.
     pub equal: Vec<(&'static str, String)>,
+    /// Columns of several references that hold this one.
+    pub holding: Vec<(&'static str, String)>,
     /// Columns (dates) at or after, at or before, µs.
     pub between: Vec<(&'static str, Option<i64>, Option<i64>)>,
     /// The date column to order by, newest first; by key without one.
@@ -130,6 +132,7 @@ impl EntityQuery {
             citizen: Some(citizen),
             team: None,
             equal: Vec::new(),
+            holding: Vec::new(),
             between: Vec::new(),
             order: None,
             ascending: false,
@@ -190,6 +193,10 @@ pub(super) fn find(connection: &mut Connection, query: &EntityQuery) -> Result<V
     };
     for (column, text) in &query.equal {
         statement.sql(" AND e.").sql(column).sql(" = ").bind(text.as_str());
+    }
+    for (column, reference) in &query.holding {
+        // A reference has none of LIKE's signs but perhaps `_`, which its own text meets as well.
+        statement.sql(" AND e.").sql(column).sql(" LIKE ").bind(format!("%\"{reference}\"%"));
     }
     for (column, from, to) in &query.between {
         if let Some(from) = from {

@@ -254,3 +254,79 @@ fn groups_write_without_a_patient() {
         assert_eq!(posts["entries"][0]["isRead"], true, "{posts}");
     });
 }
+
+/// `unread-by` names the reader; articles only, of all citizens in whose teams they are.
+#[test]
+fn articles_are_listed_by_who_has_not_read_them() {
+    on_each(|server| {
+        let (one, other) = (area(server), area(server));
+        join(server, &other.citizen, &one.doctor);
+        let post = |area: &Area, title: &str| {
+            let path = format!("citizens/{}/articles", area.citizen);
+            write(server, &area.helper, &path, &json!({ "title": title, "text": "見本" }))
+        };
+        let (first, second) = (post(&one, "一"), post(&other, "二"));
+        let comment = json!({ "text": "コメント" });
+        write(server, &one.helper, &format!("articles/{}/comments", id(&first)), &comment);
+        let ids = |list: Value| -> Vec<String> {
+            list["entries"].as_array().unwrap().iter().map(|entry| id(entry).to_owned()).collect()
+        };
+        let unread = |path: &str| ids(read(server, "", &format!("{path}unread-by={}", one.doctor)));
+        assert_eq!(unread("articles?"), [id(&second), id(&first)], "newest first, without the comment");
+        assert_eq!(unread(&format!("citizens/{}/articles?", one.citizen)), [id(&first)]);
+        let page = read(server, "", &format!("articles?count=1&unread-by={}", one.doctor));
+        assert_eq!(ids(page.clone()), [id(&second)]);
+        assert_eq!(ids(read(server, "", page["next"].as_str().unwrap())), [id(&first)]);
+        assert_eq!(notebook(server, &one.doctor, "POST", &format!("articles/{}/read", id(&second)), None).status, 200);
+        assert_eq!(unread("articles?"), [id(&first)]);
+        assert_eq!(ids(read(server, &one.doctor, "articles")), [id(&second), id(&first)], "read or not");
+        assert!(
+            read(server, "", &format!("articles?unread-by={}", other.helper))["entries"].as_array().unwrap().is_empty()
+        );
+        let nobody = notebook(server, "", "GET", "articles?unread-by=Practitioner/nobody", None);
+        assert_eq!(nobody.status, 400, "{}", nobody.body);
+        assert_eq!(notebook(server, "", "GET", "articles", None).status, 400);
+        let wrong = notebook(server, "", "GET", &format!("articles?unread-by={}&colour=red", one.doctor), None);
+        assert_eq!(wrong.status, 400, "{}", wrong.body);
+    });
+}
+
+/// A post may be for several groups; who is in a group is said with the time they are in it.
+#[test]
+fn a_group_has_members_with_periods_and_posts_it_shares() {
+    on_each(|server| {
+        let who = ["見本 一", "見本 二", "見本 三", "見本 四"].map(|name| member(server, name));
+        let [now, left, later, off] = &who;
+        let groups = ["研究会", "勉強会"].map(|name| write(server, "", "group", &json!({ "name": name })));
+        let of = groups.each_ref().map(|group| format!("Group/{}", id(group)));
+        for (member, more) in [
+            (now, json!({ "starts": "2026-01-01" })),
+            (left, json!({ "starts": "2024-01-01", "ends": "2025-12-31" })),
+            (later, json!({ "starts": "2999-01-01" })),
+            (off, json!({ "inactive": true })),
+        ] {
+            let mut body = json!({ "of": of[0], "member": member });
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            write(server, "", "group_member", &body);
+        }
+        let members = read(server, "", &format!("group/{}/members", id(&groups[0])));
+        assert_eq!(members["group"]["name"], "研究会", "{members}");
+        let names = |list: &str| -> Vec<Value> {
+            members[list].as_array().unwrap().iter().map(|entry| entry["member"].clone()).collect()
+        };
+        assert_eq!(names("members"), [json!(now)]);
+        assert_eq!(names("others"), [json!(left), json!(later), json!(off)]);
+        assert_eq!(members["others"][0]["ends"], "2025-12-31");
+        let author = member(server, "見本 著者");
+        let body = json!({ "title": "合同", "text": "見本", "recipients": of });
+        let post = write(server, &author, "group_post", &body);
+        for group in &groups {
+            let posts = read(server, now, &format!("group/{}/posts", id(group)));
+            assert_eq!(posts["entries"][0]["id"], post["id"], "{posts}");
+            assert_eq!(posts["entries"][0]["recipients"], json!(of));
+        }
+        let unread = |member: &str| read(server, member, "unread")["count"].clone();
+        assert_eq!([unread(now), unread(left), unread(later), unread(off)], [json!(1), json!(0), json!(0), json!(0)]);
+        assert_eq!(notebook(server, "", "GET", "group/nothing/members", None).status, 404);
+    });
+}

@@ -141,3 +141,30 @@ fn an_injection_has_its_next_dose() {
         );
     });
 }
+
+/// By the state of their episodes of fracture liaison.
+#[test]
+fn citizens_are_found_by_their_state_in_fracture_liaison() {
+    on_each(|server| {
+        let name = unique_name();
+        let id = write(server, "", "citizens", &json!({ "name": name, "birth_date": "1941-05-03" }))["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let by = |state: &str| found(server, &format!("q={name}&fls={state}"));
+        assert_eq!((by("none"), by("any"), by("active")), (vec![id.clone()], vec![], vec![]));
+        created(
+            server,
+            &json!({
+                "resourceType": "Condition", "subject": { "reference": format!("Patient/{id}") }, "recordedDate": "2026-10-01",
+                "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active" }] },
+                "code": { "coding": [{ "system": "http://jpfhir.jp/fhir/core/mhlw/CodeSystem/ICD10-2013-full", "code": "S7200" }], "text": "大腿骨頚部骨折" },
+                "onsetDateTime": "2026-10-01"
+            }),
+        );
+        assert_eq!((by("any"), by("active,completed"), by("died")), (vec![id.clone()], vec![id], vec![]));
+        assert!(by("none").is_empty());
+        let wrong = notebook(server, "", "GET", "citizens?fls=happy", None);
+        assert_eq!(wrong.status, 400, "{}", wrong.body);
+    });
+}

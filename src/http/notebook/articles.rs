@@ -10,6 +10,11 @@ pub(super) fn route(method: &str, parts: &[&str]) -> Route {
             let id = (*id).to_owned();
             Route::work(move |notebook| notebook.unread(Some(&id)))
         }
+        ("GET", ["articles"]) => Route::work(|notebook| notebook.all_articles()),
+        ("GET", ["group", id, "members"]) => {
+            let id = (*id).to_owned();
+            Route::work(move |notebook| notebook.group_members(&id))
+        }
         ("GET", ["citizens", id, "articles"]) => {
             let id = (*id).to_owned();
             Route::work(move |notebook| notebook.articles(&id))

@@ -169,12 +169,54 @@ impl Notebook<'_> {
     /// # Errors
     /// As [`Notebook::list`].
     pub fn articles(&self, citizen: &str) -> Result<Told, Rejection> {
+        if let Some(member) = self.unread_by() {
+            return self.articles_unread_by(Some(citizen), member);
+        }
         let place = Place { citizen: Some(citizen.to_owned()), mapping: mapped("article"), target: None };
         let mut told = self.list(&place)?;
         if let Some(entries) = told.body["entries"].as_array_mut() {
             self.add_reading(entries)?;
         }
         Ok(told)
+    }
+
+    /// Articles about all citizens in whose teams who acts is, newest first; with `unread-by` those that a
+    /// member has not read.
+    ///
+    /// # Errors
+    /// 400 for parameters that make no sense, and when nobody acts and no member is named.
+    pub fn all_articles(&self) -> Result<Told, Rejection> {
+        if let Some(member) = self.unread_by() {
+            return self.articles_unread_by(None, member);
+        }
+        let Some(member) = &self.member else {
+            let ja = "誰の記事かが必要です（unread-by か X-Notebook-Member）";
+            let en = "whose articles? unread-by or X-Notebook-Member is needed";
+            return Err(self.refuse(400, IssueCode::Required, ja, en));
+        };
+        let articles = mapped("article");
+        let mut query = EntityQuery {
+            citizen: None,
+            team: Some(self.membership(member.all.clone())),
+            order: Some("sent"),
+            ..EntityQuery::of(&articles.table, 0, DEFAULT_COUNT)
+        };
+        for (name, value) in &self.asked.pairs {
+            match name.as_str() {
+                "count" => query.count = self.count(value)?,
+                "after" => query.after = Some(self.position(value)?),
+                _ => return Err(self.unknown_parameter(name, "unread-by, count, after")),
+            }
+        }
+        let (mut entries, next) = self.page_of(articles, query)?;
+        self.add_reading(&mut entries)?;
+        let next = next.map(|after| self.next_link("articles", &after));
+        Ok(Told::of(json!({ "entity": "article", "entries": entries, "next": next })))
+    }
+
+    /// Whose unread articles are asked for.
+    fn unread_by(&self) -> Option<&str> {
+        self.asked.pairs.iter().find(|(name, _)| name == "unread-by").map(|(_, value)| value.as_str())
     }
 
     /// The number of comments, who has read it, and whether who acts has.
@@ -305,6 +347,35 @@ impl Notebook<'_> {
         Ok((Place { citizen, mapping, target: Some(target.clone()) }, target))
     }
 
+    /// A group with its members: who is in it today, and who was or will be.
+    ///
+    /// # Errors
+    /// 404 without the group, 410 when it was deleted.
+    pub fn group_members(&self, id: &str) -> Result<Told, Rejection> {
+        self.no_parameters()?;
+        let missing = || {
+            let ja = format!("{id:.64} というグループはありません");
+            self.refuse(404, IssueCode::NotFound, &ja, &format!("{id:.64} is no group of the notebook"))
+        };
+        if !crate::r4::reference::is_id(id) {
+            return Err(missing());
+        }
+        let version = self.engine.read_blocking("Group", id)?;
+        let resource = json::parse(&version.body).map_err(|_| unreadable())?;
+        let (groups, members) = (mapped("group"), mapped("group_member"));
+        let group = self.of_resource(groups, "Group", id, &version, &resource, 0).ok_or_else(missing)?;
+        let (mut current, mut others) = (Vec::new(), Vec::new());
+        for place in 0..resource.list("member").len() {
+            let Some(shown) = self.of_resource(members, "Group", id, &version, &resource, place) else { continue };
+            let is_inactive = shown.value.get("inactive").and_then(Value::as_bool).unwrap_or(false);
+            let to = if !is_inactive && self.is_current(members, &shown.cells) { &mut current } else { &mut others };
+            to.push(Value::Object(shown.value));
+        }
+        let (version, updated) = (Some(version.version), Some(version.updated));
+        let body = json!({ "group": group.value, "members": current, "others": others });
+        Ok(Told { version, updated, ..Told::of(body) })
+    }
+
     /// Posts of a group, newest first.
     ///
     /// # Errors
@@ -313,7 +384,7 @@ impl Notebook<'_> {
         self.engine.read_blocking("Group", group)?;
         let posts = mapped("group_post");
         let mut query = EntityQuery { order: Some("sent"), ..EntityQuery::of(&posts.table, 0, DEFAULT_COUNT) };
-        query.equal.push(("recipients", format!("[\"Group/{group}\"]")));
+        query.holding.push(("recipients", format!("Group/{group}")));
         for (name, value) in &self.asked.pairs {
             match name.as_str() {
                 "count" => query.count = self.count(value)?,

@@ -9,13 +9,24 @@ use crate::format::fold::fold;
 use crate::notebook::category::{CATEGORIES, category};
 use crate::notebook::model::citizen_mapping;
 use crate::notebook::model::schema::Form;
+use crate::r4::canonical::Canonicals;
 use crate::r4::datetime::format_instant;
+use crate::r4::guide::guide;
 use crate::r4::reference::is_id;
 use crate::store::CitizenRow;
 use crate::store::notebook::{CitizenQuery, TimelineEntry, TimelineQuery};
 
 /// Words of one search.
 const MOST_WORDS: usize = 8;
+
+/// What the filter `fls` of citizens takes: the states of an episode, `any` and `none`.
+#[must_use]
+pub(super) fn liaison_states() -> Vec<String> {
+    let url = format!("{}/CodeSystem/fls-exit", crate::r4::guide::CANONICAL);
+    let ends = guide().find("CodeSystem", &url, None);
+    let ends = ends.iter().flat_map(|system| system.list("concept")).filter_map(|end| end.text("code"));
+    ["any", "none", "active"].into_iter().chain(ends).map(str::to_owned).collect()
+}
 
 impl Notebook<'_> {
     /// A page of citizens.
@@ -41,13 +52,14 @@ impl Notebook<'_> {
                     let codes = value.split(',').filter(|code| !code.is_empty()).map(str::to_owned);
                     query.care_levels.extend(codes);
                 }
+                "fls" => query.liaison = self.liaison_states(value)?,
                 "count" => query.count = self.count(value)?,
                 "after" => {
                     let right = || self.wrong(name, value, "next のリンクを使ってください", "follow the link `next`");
                     query.after = value.parse().map_err(|_| right())?;
                 }
                 _ => {
-                    let known = "q, municipality, facility, member, care_level, count, after";
+                    let known = "q, municipality, facility, member, care_level, fls, count, after";
                     return Err(self.unknown_parameter(name, known));
                 }
             }
@@ -55,12 +67,29 @@ impl Notebook<'_> {
         let size = query.count as usize;
         query.count += 1;
         self.may_read_of(&["Patient"])?;
+        if !query.liaison.is_empty() {
+            self.may_read_of(&["EpisodeOfCare"])?;
+            crate::operations::fls::catch_up(self.engine)?;
+        }
         let mut rows = self.engine.store().citizens(&query)?;
         let more = rows.len() > size;
         rows.truncate(size);
         let next = rows.last().filter(|_| more).map(|(key, ..)| self.next_link("citizens", &key.to_string()));
         let list: Vec<Value> = rows.iter().map(|(_, id, row)| self.citizen_json(id, row)).collect();
         Ok(Told::of(json!({ "citizens": list, "next": next })))
+    }
+
+    /// States of episodes of fracture liaison, or `any`, or `none`.
+    fn liaison_states(&self, value: &str) -> Result<Vec<String>, Rejection> {
+        let known = liaison_states();
+        let states: Vec<String> = value.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
+        match states.iter().find(|state| !known.contains(state)) {
+            Some(state) => {
+                let known = known.join(", ");
+                Err(self.wrong("fls", state, &format!("使えるもの: {known}"), &format!("one of {known} is expected")))
+            }
+            None => Ok(states),
+        }
     }
 
     pub(super) fn citizen_json(&self, id: &str, row: &CitizenRow) -> Value {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::articles::{is_kept_from_citizen, mapped};
 use super::entries::{Place, Target};
 use super::{DEFAULT_COUNT, Member, Notebook, Told, unreadable};
+use crate::access::Subject;
 use crate::engine::Rejection;
 use crate::format::json::{self, Node};
 use crate::r4::outcome::IssueCode;
@@ -52,7 +53,7 @@ impl Notebook<'_> {
         let Some(member) = &self.member else { return Ok(None) };
         self.may_read_of(&["Communication"])?;
         let reader = self.reader(member)?;
-        let query = UnreadQuery { reader, citizen: Some(citizen), count: MOST_COUNTED, after: None };
+        let query = UnreadQuery { reader, citizen: Some(citizen), only: None, count: MOST_COUNTED, after: None };
         Ok(Some(self.engine.store().count_unread(&query)?))
     }
 
@@ -62,20 +63,48 @@ impl Notebook<'_> {
     /// 400 when nobody acts.
     pub fn unread(&self, citizen: Option<&str>) -> Result<Told, Rejection> {
         let reader = self.reader(self.acting()?)?;
-        let mut query = UnreadQuery { reader, citizen: None, count: DEFAULT_COUNT, after: None };
+        self.unread_page(reader, citizen, None)
+    }
+
+    /// The articles that a member has not read, newest first. Who signed in asks for themselves.
+    ///
+    /// # Errors
+    /// 400 for a member who is nobody, 403 for another than who signed in.
+    pub(super) fn articles_unread_by(&self, citizen: Option<&str>, member: &str) -> Result<Told, Rejection> {
+        let found = self.find_member(member)?;
+        if matches!(self.engine.caller().subject, Subject::Person { .. })
+            && self.member.as_ref().is_none_or(|own| !own.all.contains(&found.reference))
+        {
+            let ja = "unread-by には本人だけを指定できます";
+            let en = "unread-by can name nobody but who signed in";
+            return Err(self.refuse(403, IssueCode::Forbidden, ja, en).at_element("unread-by"));
+        }
+        self.unread_page(self.reader(&found)?, citizen, Some("article"))
+    }
+
+    fn unread_page(
+        &self,
+        reader: Reader,
+        citizen: Option<&str>,
+        only: Option<&'static str>,
+    ) -> Result<Told, Rejection> {
+        let mut query = UnreadQuery { reader, citizen: None, only, count: DEFAULT_COUNT, after: None };
         for (name, value) in &self.asked.pairs {
             match name.as_str() {
                 "count" => query.count = self.count(value)?,
                 "after" => query.after = self.position(value).map(|(sent, key, _)| Some((sent, key)))?,
+                "unread-by" if only.is_some() => {}
+                _ if only.is_some() => return Err(self.unknown_parameter(name, "unread-by, count, after")),
                 _ => return Err(self.unknown_parameter(name, "count, after")),
             }
         }
+        let list = if only.is_some() { "articles" } else { "unread" };
         let path = match citizen {
             Some(id) => {
                 query.citizen = Some(self.citizen(id)?.0);
-                format!("citizens/{id}/unread")
+                format!("citizens/{id}/{list}")
             }
-            None => "unread".to_owned(),
+            None => list.to_owned(),
         };
         self.may_read_of(&["Communication"])?;
         let total = UnreadQuery { count: MOST_COUNTED, after: None, ..query.clone() };

@@ -63,7 +63,7 @@ impl Notebook<'_> {
     }
 
     /// Whether somebody has joined and not left.
-    fn is_current(&self, members: &Mapping, cells: &[Cell]) -> bool {
+    pub(super) fn is_current(&self, members: &Mapping, cells: &[Cell]) -> bool {
         let at = |name: &str| members.text(cells, name).and_then(|text| span(text, self.offset()));
         at("starts").is_none_or(|starts| starts.low <= self.now) && at("ends").is_none_or(|ends| ends.high >= self.now)
     }

@@ -41,6 +41,8 @@ pub struct CitizenQuery {
     pub team: Option<Membership>,
     /// Codes of the care level that is valid now.
     pub care_levels: Vec<String>,
+    /// In fracture liaison: with an episode (`any`), without one (`none`), or with one in these states.
+    pub liaison: Vec<String>,
     /// Now, µs.
     pub now: i64,
     /// When today began, µs.
@@ -75,6 +77,9 @@ pub(in crate::store) fn citizens(
     if !query.care_levels.is_empty() {
         of_level(&mut statement, query);
     }
+    if !query.liaison.is_empty() {
+        in_liaison(&mut statement, &query.liaison);
+    }
     statement.sql(" ORDER BY c.key LIMIT ").bind(i64::from(query.count));
     let found: Vec<CitizenRecord> = connection.load(&statement)?;
     Ok(found.into_iter().map(CitizenRecord::split).collect())
@@ -89,6 +94,20 @@ fn of_facility(statement: &mut Statement, query: &CitizenQuery, facility: &str) 
     statement.bind(facility).sql("))");
     Membership { members: Vec::new(), now: query.now, today: query.today }.is_current(statement);
     statement.sql(")");
+}
+
+/// Has an episode of fracture liaison in one of the states, any or none.
+fn in_liaison(statement: &mut Statement, states: &[String]) {
+    let has = |state: &str| states.iter().any(|known| known == state);
+    statement.sql(" AND (1 = 0");
+    if has("none") {
+        statement.sql(" OR NOT EXISTS (SELECT 1 FROM fls_episode f WHERE f.citizen = c.key)");
+    }
+    statement.sql(" OR EXISTS (SELECT 1 FROM fls_episode f WHERE f.citizen = c.key");
+    if !has("any") {
+        statement.sql(" AND f.state IN ").bind_list(states.iter().map(String::as_str)).uncached();
+    }
+    statement.sql("))");
 }
 
 /// The certification that is valid and began last has one of the codes.

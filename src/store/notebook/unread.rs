@@ -27,6 +27,8 @@ pub struct UnreadQuery {
     pub reader: Reader,
     /// Only of this citizen (its key).
     pub citizen: Option<i64>,
+    /// Only `article`s, `comment`s or `group_post`s.
+    pub only: Option<&'static str>,
     /// Most; counting ends there.
     pub count: u32,
     /// Where the page before ended: (sent, key).
@@ -75,7 +77,8 @@ struct Counted {
 /// The keys of what is not read: `SELECT entity, key, place …` of all three tables.
 fn keys(query: &UnreadQuery) -> Statement {
     let mut statement = Statement::new("");
-    for (place, entity) in ["article", "comment", "group_post"].into_iter().enumerate() {
+    let wanted = |entity: &&str| query.only.is_none_or(|only| only == *entity);
+    for (place, entity) in ["article", "comment", "group_post"].into_iter().filter(wanted).enumerate() {
         if place > 0 {
             statement.sql(" UNION ALL ");
         }
@@ -138,7 +141,8 @@ fn in_groups(statement: &mut Statement, query: &UnreadQuery) {
     let membership = &query.reader.membership;
     statement.sql("EXISTS (SELECT 1 FROM notebook_group_member t JOIN resource g ON g.key = t.key WHERE t.member IN ");
     members(statement, query);
-    statement.sql(" AND coalesce(t.inactive, 0) = 0 AND (t.ends_at IS NULL OR t.ends_at >= ").bind(membership.today);
+    statement.sql(" AND coalesce(t.inactive, 0) = 0 AND (t.starts_at IS NULL OR t.starts_at <= ").bind(membership.now);
+    statement.sql(") AND (t.ends_at IS NULL OR t.ends_at >= ").bind(membership.today);
     statement.sql(") AND e.recipients LIKE '%\"Group/' || g.id || '\"%')");
 }
 
