@@ -36,6 +36,7 @@ mod meta;
 mod metadata;
 mod negotiation;
 mod notebook_articles;
+mod notebook_bad_input;
 mod notebook_citizens;
 mod notebook_conformance;
 mod notebook_entries;

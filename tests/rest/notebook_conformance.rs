@@ -11,9 +11,9 @@ use crate::notebook_support::{citizen, issues, member, notebook, notebook_with, 
 use crate::support::{created, got, on_each};
 
 /// What references may point at, by type.
-type Known = BTreeMap<&'static str, String>;
+pub(crate) type Known = BTreeMap<&'static str, String>;
 
-fn known(server: &Server, citizen: &str) -> Known {
+pub(crate) fn known(server: &Server, citizen: &str) -> Known {
     let subject = json!({ "reference": format!("Patient/{citizen}") });
     let mut known =
         Known::from([("Patient", format!("Patient/{citizen}")), ("Practitioner", member(server, "見本 看護師"))]);
@@ -69,7 +69,7 @@ fn sample(name: &str, schema: &Value, known: &Known) -> Value {
 }
 
 /// All fields of a kind, filled.
-fn full(schema: &Value, known: &Known) -> Value {
+pub(crate) fn full(schema: &Value, known: &Known) -> Value {
     let fields = schema["properties"].as_object().unwrap().iter();
     let fields = fields.filter(|(_, schema)| schema.is_object() && schema["readOnly"] != true);
     Value::Object(fields.map(|(name, schema)| (name.clone(), sample(name, schema, known))).collect::<Map<_, _>>())

@@ -60,7 +60,12 @@ pub fn check(mapping: &Mapping, source: usize, form: Form, written: &Value) -> V
         }
         other => other,
     };
-    complaints.extend(validator.iter_errors(instance).flat_map(|error| said(mapping, source, &error)));
+    for complaint in validator.iter_errors(instance).flat_map(|error| said(mapping, source, &error)) {
+        // What is no text is no code either: said once.
+        if !complaints.contains(&complaint) {
+            complaints.push(complaint);
+        }
+    }
     if complaints.is_empty() {
         complaints.extend(mapping.entity.fields.iter().filter_map(|field| not_in_calendar(field, instance)));
     }
@@ -153,19 +158,20 @@ fn rule(
     kind: &ValidationErrorKind,
 ) -> (IssueCode, String, String) {
     let of = |code, ja: &str, en: &str| (code, ja.to_owned(), en.to_owned());
+    if matches!(kind, ValidationErrorKind::Enum { .. } | ValidationErrorKind::Type { .. })
+        && let Some(codes) = mapping.codes(source, place)
+    {
+        let shown = codes.iter().take(40);
+        let ja: Vec<String> = shown.clone().map(|code| format!("{}（{}）", code.code, code.ja)).collect();
+        let en: Vec<String> = shown.map(|code| format!("{} ({})", code.code, code.en)).collect();
+        let ja = format!("は次のいずれかでなければなりません: {}", ja.join("、"));
+        return (IssueCode::CodeInvalid, ja, format!("must be one of: {}", en.join(", ")));
+    }
     match (kind, field.kind) {
         (ValidationErrorKind::FalseSchema, _) => {
             let resource = mapping.entity.sources.get(source).map_or("", |source| source.resource);
             let en = format!("has no place in a FHIR {resource} and cannot be written here");
             (IssueCode::NotSupported, format!("は FHIR の {resource} に置く場所がなく、書き込めません"), en)
-        }
-        (ValidationErrorKind::Enum { .. }, _) => {
-            let codes = mapping.codes(source, place).unwrap_or_default();
-            let shown = codes.iter().take(40);
-            let ja: Vec<String> = shown.clone().map(|code| format!("{}（{}）", code.code, code.ja)).collect();
-            let en: Vec<String> = shown.map(|code| format!("{} ({})", code.code, code.en)).collect();
-            let ja = format!("は次のいずれかでなければなりません: {}", ja.join("、"));
-            (IssueCode::CodeInvalid, ja, format!("must be one of: {}", en.join(", ")))
         }
         (ValidationErrorKind::MaxLength { limit }, _) => {
             let en = format!("is longer than {limit} letters");

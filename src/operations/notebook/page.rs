@@ -39,6 +39,8 @@ impl Notebook<'_> {
             "next": next,
             "unread": self.unread_count(key)?,
             "timeline": format!("citizens/{id}/timeline"),
+            // Of the citizen's own fields, for who changes them.
+            "version": self.engine.read_blocking("Patient", id)?.version,
         });
         if let (Value::Object(page), Value::Object(more)) = (&mut page, more) {
             page.extend(more);
