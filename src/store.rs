@@ -88,7 +88,7 @@ pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projecti
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};
-pub use reindex::reindex;
+pub use reindex::{Rebuild, reindex};
 pub use search::{Found, SearchPage};
 pub use write::{Prepared, WriteTransaction, Written};
 

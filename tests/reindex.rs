@@ -63,12 +63,30 @@ fn rebuilt_rows_equal_those_written_one_by_one() {
             assert!(!is_expected || !lines.is_empty(), "{table} has rows");
         }
 
-        let output = common::renraku(std::path::Path::new("."))
-            .args(["reindex", "--database", &database.url])
-            .output()
-            .expect("the command runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let rebuild = |arguments: &[&str]| {
+            let output = common::renraku(std::path::Path::new("."))
+                .args(["reindex", "--database", &database.url])
+                .args(arguments)
+                .output()
+                .expect("the command runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        rebuild(&[]);
         assert_eq!(derived(&database), before, "{}", database.kind());
+        // Rows of the notebook that are lost or wrong come back; the index is not touched.
+        for sql in [
+            "DELETE FROM notebook_measurement",
+            "UPDATE notebook_entry SET title = 'x'",
+            "DELETE FROM date WHERE parameter IN (SELECT min(parameter) FROM date)",
+        ] {
+            common::run(&database, sql);
+        }
+        let dates = derived(&database)["date"].clone();
+        assert!(dates.len() < before["date"].len());
+        rebuild(&["--notebook"]);
+        let mut after = derived(&database);
+        assert_eq!(after.insert("date".to_owned(), before["date"].clone()), Some(dates));
+        assert_eq!(after, before, "{}", database.kind());
     }
 }
 
@@ -86,6 +104,8 @@ fn another_time_zone_asks_for_a_rebuild() {
     let refused = run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("renraku reindex"));
+    let refused = run(&["reindex", "--notebook"]);
+    assert!(!refused.status.success(), "the index is of another time zone");
     assert!(run(&["reindex"]).status.success());
     let server = Server::start(&database.url, &["--time-zone", "+00:00"]);
     assert_eq!(server.get("/metadata").status, 200);

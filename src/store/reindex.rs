@@ -17,11 +17,21 @@ use super::{EntityTable, StoreError, StoreOptions};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
+use crate::search::rows::IndexRows;
 
 /// Raised whenever the same body gives other rows than before.
 const INDEX_FORMAT: u32 = 6;
 /// Resources a step.
 const STEP: i64 = 500;
+
+/// What is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuild {
+    /// All index and notebook rows.
+    Everything,
+    /// The notebook's rows; those of the index stay, and must be of the present derivation.
+    Notebook,
+}
 
 #[derive(QueryableByName)]
 struct SettingRecord {
@@ -80,29 +90,35 @@ pub(super) fn check(connection: &mut Connection, options: &StoreOptions) -> Resu
     }
 }
 
-/// Rebuilds all index and notebook rows in one transaction; the store must not be open. Answers the
-/// number of resources. `tables` are those of the notebook, `progress` is told (done, of).
+/// Rebuilds rows in one transaction; the store must not be open. Answers the number of resources.
+/// `tables` are those of the notebook, `progress` is told (done, of).
 ///
 /// # Errors
 /// What the database says; then everything is as before.
 pub fn reindex(
     options: &StoreOptions,
+    what: Rebuild,
     tables: &[&'static EntityTable],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
     let _owner = super::read::own(&options.database)?;
     let mut connection = Connection::open(&options.database, super::connection::Role::Writer)?;
     connection.migrate()?;
+    if what == Rebuild::Notebook {
+        check(&mut connection, options)?;
+    }
     connection.batch("BEGIN")?;
     connection.lock_writers()?;
     let rebuilt = parameters::synchronise(&mut connection).and_then(|_| parameters::load(&mut connection));
     let rebuilt = rebuilt.and_then(|registry| {
         let extract_options = options.extract_options(registry);
-        rebuild(&mut connection, options, &extract_options, tables, progress)
+        rebuild(&mut connection, options, &extract_options, (what, tables), progress)
     });
     let rebuilt = rebuilt.and_then(|count| {
-        parameters::all_built(&mut connection)?;
-        remember(&mut connection, options)?;
+        if what == Rebuild::Everything {
+            parameters::all_built(&mut connection)?;
+            remember(&mut connection, options)?;
+        }
         connection.batch("COMMIT")?;
         Ok(count)
     });
@@ -117,18 +133,22 @@ fn rebuild(
     connection: &mut Connection,
     options: &StoreOptions,
     extract_options: &ExtractOptions,
-    tables: &[&'static EntityTable],
+    (what, tables): (Rebuild, &[&'static EntityTable]),
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, StoreError> {
+    let with_index = what == Rebuild::Everything;
     for table in TABLES
         .iter()
         .map(|table| table.name)
+        .filter(|_| with_index)
         .chain(["notebook_entry", "notebook_citizen"])
         .chain(tables.iter().map(|table| table.name.as_str()))
     {
         connection.batch(&format!("DELETE FROM {table}"))?;
     }
-    super::text::clear(connection)?;
+    if with_index {
+        super::text::clear(connection)?;
+    }
     let total = Statement::new("SELECT count(*) AS n FROM resource WHERE state = 1");
     let total = connection.load::<Count>(&total)?.first().map_or(0, |count| count.n);
     let total = u64::try_from(total).unwrap_or(0);
@@ -149,7 +169,7 @@ fn rebuild(
                 .map_err(|error| StoreError::Database(format!("resource {} is damaged: {error}", record.id)))?;
             let type_number = super::type_of_key(record.key);
             let name = definitions().resource_by_number(type_number).map_or("", |found| found.name.as_str());
-            let rows = extract(type_number, &resource, extract_options);
+            let rows = if with_index { extract(type_number, &resource, extract_options) } else { IndexRows::default() };
             let notebook = (options.project)(name, &resource);
             drop(resource);
             transaction.reindex(record.key, record.id, body, rows, notebook);

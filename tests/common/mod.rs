@@ -144,6 +144,16 @@ pub(crate) fn query_lines(database: &Database, sql: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.line).collect()
 }
 
+/// Runs a statement behind the program's back.
+pub(crate) fn run(database: &Database, sql: &str) {
+    let statement = diesel::sql_query(sql);
+    match database.url.strip_prefix("sqlite://") {
+        Some(path) => statement.execute(&mut diesel::SqliteConnection::establish(path).expect("the SQLite file")),
+        None => statement.execute(&mut PgConnection::establish(&database.url).expect("the PostgreSQL database")),
+    }
+    .expect("a statement that fits the schema");
+}
+
 /// One empty database of each backend that can be had here.
 pub(crate) fn databases() -> impl Iterator<Item = Database> {
     std::iter::once_with(sqlite_database).chain(std::iter::once_with(postgres_database).flatten())
