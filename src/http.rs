@@ -145,8 +145,6 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .service(web::scope("/fhir").default_service(web::to(fhir::handle)))
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
                 .route("/openapi.json", web::to(openapi::handle))
-                .service(web::scope("/notebook/v1/media").default_service(web::to(media::handle)))
-                .route("/notebook/v1/citizens/{id}/media", web::to(media::handle))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
                 .service(web::scope("/fls").default_service(web::to(fls::handle)))
                 .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))

@@ -93,7 +93,7 @@ impl Refused {
 
 /// What anybody may ask: what this server is and how to get in.
 fn is_public(path: &str) -> bool {
-    matches!(path, "/health" | "/fhir/metadata" | "/openapi.json")
+    matches!(path, "/health" | "/fhir/metadata" | "/openapi.json" | "/notebook/v1/openapi.json")
         || path.starts_with("/auth/")
         || path.starts_with("/schema")
         || path

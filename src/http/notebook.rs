@@ -1,20 +1,20 @@
 //! The notebook API, JSON: what a path asks for; `operations::notebook` does it.
 //!
-//! Entries of all kinds go by one set of paths ([`entries`]); articles, teams and citizens have more.
+//! The table of [`ways`] routes; [`openapi`] is told from it.
 
-mod articles;
-mod citizens;
 mod documents;
-mod entries;
+mod openapi;
+mod ways;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-use super::Shared;
+use self::ways::{Does, Found};
 use super::context::{Context, body, check_content_type, preconditions, sends_xml};
 use super::respond::{not_allowed, notebook, rejection};
+use super::{Shared, media};
 use crate::engine::Rejection;
 use crate::operations::notebook::{Asked, Notebook, Told, Tongue};
 use crate::r4::outcome::IssueCode;
@@ -26,24 +26,6 @@ pub(super) const ROOT: &str = "/notebook/v1";
 /// Does what was asked for.
 type Work = Box<dyn FnOnce(&Notebook<'_>) -> Result<Told, Rejection> + Send>;
 
-/// What a path and a method lead to.
-enum Route {
-    /// To be done away from the async workers.
-    Work(Work),
-    /// Ready at once: media type and body.
-    Ready(&'static str, Bytes),
-    /// Not by this method: what is allowed.
-    Method(&'static str),
-    /// Nothing is there.
-    Nowhere,
-}
-
-impl Route {
-    fn work(work: impl FnOnce(&Notebook<'_>) -> Result<Told, Rejection> + Send + 'static) -> Self {
-        Self::Work(Box::new(work))
-    }
-}
-
 /// Everything under `/notebook/v1`.
 pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: Data<Shared>) -> HttpResponse {
     let context = Context::fallback(&request, &shared);
@@ -53,36 +35,29 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         "HEAD" => "GET",
         method => method,
     };
-    let done = match route(method, &parts, &context) {
-        Route::Work(work) => run(&request, &mut payload, &shared, &context, work).await,
-        Route::Ready(media, body) => return super::respond::other(&context, 200, media, body),
-        Route::Method(allowed) => return not_allowed(&context, request.method().as_str(), allowed),
-        Route::Nowhere => {
-            let text = format!(
-                "{} is nothing here（ここには何もありません）; {ROOT}/openapi.json lists what is",
-                request.path()
-            );
-            Err(Rejection::new(404, IssueCode::NotFound, text))
-        }
+    let nowhere = || {
+        let text =
+            format!("{} is nothing here（ここには何もありません）; {ROOT}/openapi.json lists what is", request.path());
+        Err(Rejection::new(404, IssueCode::NotFound, text))
+    };
+    let done = match ways::find(method, &parts) {
+        Found::Way(way, caught) => match way.does {
+            Does::Media => return media::handle(request, payload, shared).await,
+            Does::Ready(make) => match make(&context, &caught) {
+                Some((media, body)) => return super::respond::other(&context, 200, media, body),
+                None => nowhere(),
+            },
+            Does::Work(prepare) => match prepare(&caught) {
+                Some(work) => run(&request, &mut payload, &shared, &context, work).await,
+                None => nowhere(),
+            },
+        },
+        Found::Method(allowed) => return not_allowed(&context, request.method().as_str(), &allowed),
+        Found::Nowhere => nowhere(),
     };
     match done {
         Ok(told) => notebook(&context, &told),
         Err(refusal) => rejection(&context, &refusal),
-    }
-}
-
-fn route(method: &str, parts: &[&str], context: &Context) -> Route {
-    match documents::route(method, parts, context) {
-        Route::Nowhere => {}
-        found => return found,
-    }
-    match articles::route(method, parts) {
-        Route::Nowhere => {}
-        found => return found,
-    }
-    match citizens::route(method, parts) {
-        Route::Nowhere => entries::route(method, parts),
-        found => found,
     }
 }
 

@@ -1,5 +1,5 @@
 //! `/openapi.json`: the whole API as an OpenAPI 3.1 document, made from the tables that serve it: resource
-//! types, search parameters, operations. Made once for a registry of search parameters. `?type=Patient,Observation` narrows it to some types and
+//! types, search parameters, operations. The notebook has one of its own (`http/notebook/openapi`). Made once for a registry of search parameters. `?type=Patient,Observation` narrows it to some types and
 //! brings their whole schemas along; without it a schema says the type only and points at `/schema/…`,
 //! because all of them are 2 MB.
 
@@ -111,7 +111,7 @@ fn document(named: &[String], registry: &Registry) -> Value {
     operation::all(&names, !named.is_empty(), &mut paths);
     other::all(&mut paths);
     let tags: Vec<Value> =
-        ["System", "Notebook", "Service"].iter().chain(&names).map(|name| json!({ "name": name })).collect();
+        ["System", "Fracture liaison", "Service"].iter().chain(&names).map(|name| json!({ "name": name })).collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -121,6 +121,7 @@ fn document(named: &[String], registry: &Registry) -> Value {
             "description": INTRODUCTION,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" }
         },
+        "externalDocs": { "description": "the contact notebook: an OpenAPI document of its own", "url": "/notebook/v1/openapi.json" },
         "servers": [{ "url": ROOT }],
         "tags": tags,
         "paths": paths,

@@ -34,7 +34,8 @@ use crate::r4::reference::{Reference, is_id};
 use crate::store::CitizenRow;
 use crate::store::notebook::Membership;
 
-pub use entries::Place;
+pub use citizens::liaison_states;
+pub use entries::{Place, Target};
 pub use summary::{STYLE, SummaryKind};
 
 /// The language of what is said.

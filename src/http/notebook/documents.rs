@@ -1,32 +1,28 @@
 //! What describes the API: JSON Schemas of what is written.
 
+use bytes::Bytes;
 use serde_json::json;
 
-use super::Route;
 use crate::http::context::Context;
 use crate::notebook::model::schema::{self, Form};
 use crate::notebook::model::{citizen_mapping, mapping, mappings};
 
-pub(super) fn route(method: &str, parts: &[&str], context: &Context) -> Route {
+/// The list of JSON Schemas.
+pub(super) fn schemas(context: &Context) -> (&'static str, Bytes) {
     let root = root(context);
-    let route = match parts {
-        ["schema"] => {
-            let known = mappings().iter().chain([citizen_mapping()]).map(|mapping| {
-                let entity = mapping.entity;
-                json!({ "entity": entity.name, "ja": entity.ja, "en": entity.en, "schema": format!("{root}/schema/{}", entity.name) })
-            });
-            Route::Ready("application/json", json!({ "schemas": known.collect::<Vec<_>>() }).to_string().into())
-        }
-        ["schema", name] => {
-            let name = name.strip_suffix(".json").unwrap_or(name);
-            let Some(mapping) = mapping(name) else { return Route::Nowhere };
-            let mut schema = schema::of(mapping, 0, Form::Whole);
-            schema["$id"] = json!(format!("{root}/schema/{name}"));
-            Route::Ready("application/schema+json", schema.to_string().into())
-        }
-        _ => return Route::Nowhere,
-    };
-    if method == "GET" { route } else { Route::Method("GET, HEAD") }
+    let known = mappings().iter().chain([citizen_mapping()]).map(|mapping| {
+        let entity = mapping.entity;
+        json!({ "entity": entity.name, "ja": entity.ja, "en": entity.en, "schema": format!("{root}/schema/{}", entity.name) })
+    });
+    ("application/json", json!({ "schemas": known.collect::<Vec<_>>() }).to_string().into())
+}
+
+/// The JSON Schema of a kind.
+pub(super) fn schema(context: &Context, name: &str) -> Option<(&'static str, Bytes)> {
+    let name = name.strip_suffix(".json").unwrap_or(name);
+    let mut schema = schema::of(mapping(name)?, 0, Form::Whole);
+    schema["$id"] = json!(format!("{}/schema/{name}", root(context)));
+    Some(("application/schema+json", schema.to_string().into()))
 }
 
 /// The notebook's own base.

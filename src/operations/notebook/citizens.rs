@@ -21,7 +21,7 @@ const MOST_WORDS: usize = 8;
 
 /// What the filter `fls` of citizens takes: the states of an episode, `any` and `none`.
 #[must_use]
-pub(super) fn liaison_states() -> Vec<String> {
+pub fn liaison_states() -> Vec<String> {
     let url = format!("{}/CodeSystem/fls-exit", crate::r4::guide::CANONICAL);
     let ends = guide().find("CodeSystem", &url, None);
     let ends = ends.iter().flat_map(|system| system.list("concept")).filter_map(|end| end.text("code"));
