@@ -8,6 +8,7 @@ mod caller;
 pub mod claims;
 pub mod jwt;
 pub mod password;
+pub mod relation;
 mod scope;
 
 pub use caller::{Caller, Certificate, FhirUser, Subject};

@@ -19,6 +19,7 @@ mod patch;
 mod plan;
 mod policy;
 mod prepare;
+mod relations;
 mod rewrite;
 mod single;
 mod subset;
@@ -93,13 +94,20 @@ pub struct Engine {
     settings: Arc<EngineSettings>,
     knowledge: Arc<knowledge::Knowledge>,
     caller: Arc<Caller>,
+    views: Arc<relations::Views>,
 }
 
 impl Engine {
     /// An engine over a store, for this program itself.
     #[must_use]
     pub fn new(store: Store, settings: EngineSettings) -> Self {
-        Self { store, settings: Arc::new(settings), knowledge: Arc::default(), caller: Caller::program() }
+        Self {
+            store,
+            settings: Arc::new(settings),
+            knowledge: Arc::default(),
+            caller: Caller::program(),
+            views: Arc::default(),
+        }
     }
 
     /// The same engine for a caller: whatever is asked of it is asked by them.

@@ -131,10 +131,12 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 Some(Arc::new(opened.map_err(std::io::Error::other)?))
             }
         };
-        let engine = engine.for_caller(match settings.authentication {
-            Authentication::Off => Caller::open(),
-            Authentication::Required => Caller::nobody(),
-        });
+        let engine = match settings.authentication {
+            Authentication::Off => engine.for_caller(Caller::open()),
+            Authentication::Required => {
+                engine.for_known(Caller::nobody()).map_err(|_| std::io::Error::other("the database does not answer"))?
+            }
+        };
         let (own_base, scheme) = (settings.base_url.clone(), if tls.is_some() { "https" } else { "http" });
         let shared = web::Data::new(Shared { engine, settings: Arc::new(settings), auth: auth.clone() });
         let server = HttpServer::new(move || {

@@ -43,6 +43,7 @@ mod import;
 mod index;
 mod narrow;
 pub mod notebook;
+mod owner;
 mod package;
 mod parameters;
 mod query_sql;
@@ -53,6 +54,7 @@ mod search;
 mod sets;
 mod sort;
 mod text;
+mod view;
 mod walk;
 mod write;
 mod writer;
@@ -85,11 +87,13 @@ pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
+pub use owner::Label;
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};
 pub use reindex::{Rebuild, reindex};
 pub use search::{Found, SearchPage};
+pub use view::{Citizens, View, ViewClause, open_types};
 pub use write::{Prepared, WriteTransaction, Written};
 
 /// Settings of a store.
@@ -224,6 +228,15 @@ pub enum StoreError {
     /// A decision would rest on a search parameter that not all resources are indexed by yet.
     #[error("the search parameter {:?} is not complete yet", .0.code)]
     Unfinished(Unfinished),
+    /// The caller may not see what this would ask.
+    #[error("{0} is not open to callers who may not see everything")]
+    Closed(String),
+    /// The caller may not see the resource: for them there is none.
+    #[error("there is no such resource")]
+    Hidden,
+    /// The caller may not write this.
+    #[error("{0}")]
+    Denied(String),
     /// Another SearchParameter defines this code on the same type.
     #[error("the search parameter {0:?} is defined twice")]
     DefinedTwice(String),

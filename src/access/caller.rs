@@ -93,7 +93,7 @@ pub struct Caller {
     pub patient: Option<String>,
     /// How the person signed in (`amr` of the token).
     pub amr: Vec<String>,
-    /// Roles an administrator gave the account: `auditor`, `administrator`.
+    /// Roles an administrator gave the account: `auditor`.
     pub roles: Vec<String>,
     /// Why (purpose of use), when it was said.
     pub purpose: Option<String>,
@@ -148,15 +148,20 @@ impl Caller {
         match &self.subject {
             Subject::Open | Subject::Program => true,
             Subject::Nobody => false,
-            // Whose citizens these are is not filtered yet: what is not filtered is refused.
-            Subject::Person { .. } | Subject::System { organization: Some(_), .. } => false,
-            Subject::System { .. } => self.scopes.grants.iter().any(|grant| {
-                grant.context == GrantContext::System
-                    && grant.constraint.is_empty()
-                    && grant.allows(interaction)
-                    && grant.is_about(type_name)
-            }),
+            Subject::System { .. } => self.has(interaction, type_name, &[GrantContext::System]),
+            Subject::Person { .. } => self.has(interaction, type_name, &[GrantContext::User, GrantContext::Patient]),
         }
+    }
+
+    fn has(&self, interaction: Interaction, type_name: &str, contexts: &[GrantContext]) -> bool {
+        // Search parameters in a scope narrow what is read; they let nothing be written.
+        let reads = matches!(interaction, Interaction::Read | Interaction::Search);
+        self.scopes.grants.iter().any(|grant| {
+            contexts.contains(&grant.context)
+                && (reads || grant.constraint.is_empty())
+                && grant.allows(interaction)
+                && grant.is_about(type_name)
+        })
     }
 
     /// A short name for logs and AuditEvents, without personal data.

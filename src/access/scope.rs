@@ -16,7 +16,8 @@ pub enum Interaction {
 }
 
 impl Interaction {
-    const ALL: [(char, Self); 5] =
+    /// All, with their letters.
+    pub const ALL: [(char, Self); 5] =
         [('c', Self::Create), ('r', Self::Read), ('u', Self::Update), ('d', Self::Delete), ('s', Self::Search)];
 
     /// The letter in a scope.

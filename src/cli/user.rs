@@ -56,8 +56,8 @@ struct Add {
     /// The resource that stands for them: Practitioner/ID, Patient/ID or RelatedPerson/ID
     #[arg(long, value_name = "REFERENCE")]
     fhir_user: String,
-    /// A role beside what their resources say: auditor or administrator; may be given several times
-    #[arg(long, value_name = "ROLE", value_parser = ["auditor", "administrator"])]
+    /// A role beside what their resources say
+    #[arg(long, value_name = "ROLE", value_parser = ["auditor"])]
     role: Vec<String>,
     /// File with the password [default: standard input]
     #[arg(long, value_name = "FILE")]

@@ -130,6 +130,17 @@ impl From<StoreError> for Rejection {
                     )
                 }
             }
+            StoreError::Closed(what) => Self::new(
+                403,
+                IssueCode::Forbidden,
+                format!("{what} is not open to callers who may not see everything"),
+            ),
+            StoreError::Hidden => Self::new(
+                404,
+                IssueCode::NotFound,
+                "this is not known here, or not to you; new resources are created by POST to their type",
+            ),
+            StoreError::Denied(why) => Self::new(403, IssueCode::Forbidden, why),
             StoreError::DefinedTwice(code) => Self::new(
                 422,
                 IssueCode::Duplicate,

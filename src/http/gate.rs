@@ -18,7 +18,7 @@ use super::{Shared, auth, client_certificate, respond};
 use crate::access::claims::Believed;
 use crate::access::jwt::TokenError;
 use crate::access::{Caller, Certificate};
-use crate::engine::Rejection;
+use crate::engine::{Engine, Rejection};
 use crate::r4::outcome::IssueCode;
 
 /// HSTS for a year (RFC 6797), where the server speaks TLS itself.
@@ -35,7 +35,16 @@ pub(super) async fn gate<B: MessageBody + 'static>(
         let known = caller(&request, &shared, auth).await;
         match known {
             Ok(caller) => {
-                let bound = Shared { engine: shared.engine.for_caller(Arc::new(caller)), ..(**shared).clone() };
+                let engine = match bound_engine(&shared, Arc::new(caller)).await {
+                    Ok(engine) => engine,
+                    Err(rejection) => {
+                        let (request, _) = request.into_parts();
+                        let mut response = respond::rejection(&Context::fallback(&request, &shared), &rejection);
+                        put_headers(&shared, response.headers_mut());
+                        return Ok(ServiceResponse::new(request, response));
+                    }
+                };
+                let bound = Shared { engine, ..(**shared).clone() };
                 let mut data = Extensions::new();
                 data.insert(Data::new(bound));
                 request.add_data_container(Rc::new(data));
@@ -51,6 +60,15 @@ pub(super) async fn gate<B: MessageBody + 'static>(
     let mut response = next.call(request).await?.map_into_boxed_body();
     put_headers(&shared, response.headers_mut());
     Ok(response)
+}
+
+/// The engine of a caller, with what they may see.
+async fn bound_engine(shared: &Data<Shared>, caller: Arc<Caller>) -> Result<Engine, Rejection> {
+    if let Some(engine) = shared.engine.for_known_now(&caller) {
+        return Ok(engine);
+    }
+    let work = move |engine: &Engine| engine.for_known(caller);
+    shared.engine.blocking(work).await
 }
 
 /// Why somebody does not come in.

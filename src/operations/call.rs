@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::inputs::{self, Inputs};
 use super::table::{BodyForm, Described, Level, operations};
+use crate::access::{Interaction, Subject};
 use crate::engine::{Engine, OperationAnswer, OperationLink, Rejection};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
@@ -145,6 +146,47 @@ impl Call<'_> {
     }
 }
 
+/// Operations that read and write resources only, through the engine and the store of their caller: what that
+/// caller may not see is not there for them. Any other takes a system that may do everything.
+const WITHIN_A_VIEW: [&str; 22] = [
+    "convert",
+    "diff",
+    "document",
+    "everything",
+    "expand",
+    "fhirpath",
+    "find",
+    "graphql",
+    "ingest-document",
+    "lastn",
+    "lookup",
+    "match",
+    "meta",
+    "meta-add",
+    "meta-delete",
+    "stats",
+    "subsumes",
+    "translate",
+    "validate",
+    "validate-code",
+    "versions",
+    "find-matches",
+];
+
+/// Refuses operations that a caller's view does not reach into.
+fn permit(engine: &Engine, name: &str) -> Result<(), Rejection> {
+    let caller = engine.caller();
+    if caller.is_trusted() || WITHIN_A_VIEW.contains(&name) {
+        return Ok(());
+    }
+    let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
+    if is_whole && Interaction::ALL.iter().all(|(_, interaction)| caller.may(*interaction, "")) {
+        return Ok(());
+    }
+    let text = format!("${name} is for systems that may do everything (system/*.cruds, without an organization)");
+    Err(Rejection::new(403, IssueCode::Forbidden, text))
+}
+
 /// Runs an operation, on a thread that may block.
 ///
 /// # Errors
@@ -153,6 +195,7 @@ pub fn run(engine: &Engine, target: &Target, request: &Request) -> Result<Operat
     // Operations look at resources of any type.
     engine.permit_everything()?;
     let described = target.described;
+    permit(engine, described.name.as_ref())?;
     let is_other = request.media.is_some() && described.operation.body != BodyForm::Fhir;
     let body = match request.body.as_ref() {
         _ if is_other => None,

@@ -42,6 +42,25 @@ const MOST: i64 = 20_000;
 const NAMING_SYSTEM: &str = "NamingSystem";
 
 /// Numbers of the types that are definitions: those with a canonical URL to be found by.
+/// The types by which it is decided who has to do with whom.
+fn relation_types() -> &'static [u8] {
+    static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
+    TYPES.get_or_init(|| {
+        let names = [
+            "CareTeam",
+            "RelatedPerson",
+            "Practitioner",
+            "PractitionerRole",
+            "Organization",
+            "Consent",
+            "Contract",
+            "EpisodeOfCare",
+            "Patient",
+        ];
+        names.iter().filter_map(|name| definitions().resource_number(name)).collect()
+    })
+}
+
 fn definition_types() -> &'static [u8] {
     static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
     TYPES.get_or_init(|| {
@@ -57,7 +76,7 @@ fn definition_types() -> &'static [u8] {
 
 /// Counts the commits that touched definitions.
 #[derive(Debug, Default)]
-pub(super) struct DefinitionClock(AtomicU64);
+pub(super) struct DefinitionClock(AtomicU64, AtomicU64);
 
 impl DefinitionClock {
     /// After a commit, before it is acknowledged.
@@ -65,6 +84,14 @@ impl DefinitionClock {
         if written.iter().any(|(type_number, _)| definition_types().contains(type_number)) {
             self.0.fetch_add(1, Ordering::Release);
         }
+        if written.iter().any(|(type_number, _)| relation_types().contains(type_number)) {
+            self.1.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Changes when something was written by which access is decided.
+    pub(super) fn relations(&self) -> u64 {
+        self.1.load(Ordering::Acquire)
     }
 
     /// Something else changed that answers depend on.
@@ -122,7 +149,8 @@ impl StoredDefinitions {
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {
-            store,
+            // Definitions are about no citizen, and what is remembered of them is for everybody.
+            store: store.unrestricted(),
             cache: Cache::with_weighter(1024, CACHE_BYTES, ByBytes),
             started: Instant::now(),
             looked: AtomicI64::new(i64::MIN / 2),

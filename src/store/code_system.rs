@@ -255,6 +255,7 @@ impl StoredCodeSystems {
     /// Those of a store.
     #[must_use]
     pub fn new(store: Store) -> Self {
+        let store = store.unrestricted();
         Self { store, started: Instant::now(), looked: AtomicI64::new(i64::MIN / 2), sum: AtomicU64::new(0) }
     }
 }

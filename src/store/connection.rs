@@ -13,7 +13,7 @@ use diesel::sqlite::Sqlite;
 use diesel::{PgConnection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::StoreError;
+use super::{StoreError, view};
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
@@ -139,7 +139,7 @@ impl Connection {
         })
     }
 
-    /// Runs a query.
+    /// Runs a query, over what the view in force shows.
     ///
     /// # Errors
     /// What the database says.
@@ -147,6 +147,14 @@ impl Connection {
     where
         T: QueryableByName<Sqlite> + QueryableByName<Pg> + 'static,
     {
+        let shown;
+        let statement = match view::current() {
+            None => statement,
+            Some(view) => {
+                shown = view::restricted(&view, statement, self.is_postgres()).map_err(StoreError::Closed)?;
+                &shown
+            }
+        };
         Ok(match self {
             Self::Sqlite(connection) => RunQueryDsl::load::<T>(statement, &mut **connection)?,
             Self::Postgres(connection) => RunQueryDsl::load::<T>(statement, &mut **connection)?,
@@ -348,6 +356,35 @@ impl Statement {
             around("SELECT value FROM json_each(", ")"),
             around("SELECT json_array_elements_text(CAST(", " AS json))"),
         ))
+    }
+
+    /// The same in one dialect, so that places in the text are those of [`Self::text`].
+    pub(super) fn resolved(&self, is_postgres: bool) -> Self {
+        let mut resolved = Self { uncached: self.uncached, ..Self::default() };
+        let mut start = 0;
+        for (place, piece) in &self.pieces {
+            resolved.sql(self.sql.get(start..*place).unwrap_or_default());
+            start = *place;
+            match piece {
+                Piece::Value(value) => {
+                    resolved.bind(value.clone());
+                }
+                Piece::OfEach(each) => {
+                    resolved.append(each.of(is_postgres).resolved(is_postgres));
+                }
+            }
+        }
+        resolved.sql(self.sql.get(start..).unwrap_or_default());
+        resolved
+    }
+
+    /// The same without its first letters, in which there are no values.
+    pub(super) fn without_start(mut self, length: usize) -> Self {
+        self.sql = self.sql.get(length..).unwrap_or_default().to_owned();
+        for (place, _) in &mut self.pieces {
+            *place = place.saturating_sub(length);
+        }
+        self
     }
 
     /// Keeps a statement whose text rarely recurs out of the connection's cache.

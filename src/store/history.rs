@@ -141,7 +141,7 @@ fn restrict(statement: &mut Statement, query: &HistoryQuery) {
 
 /// One page and the number of versions over all pages.
 pub(super) fn page(connection: &mut Connection, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
-    let about = format!("history {:?} {}", query.scope, query.ascending);
+    let about = format!("history {:?} {}{}", query.scope, query.ascending, super::view::name());
     let position = match &query.cursor {
         Some(text) => Some(Cursor::read(text, &CursorKey::load(connection)?, &about)?.k),
         None => None,

@@ -136,6 +136,7 @@ pub(super) fn write_overlay(transaction: &mut WriteTransaction<'_>) -> Result<()
         texts.push((*key, old.text.as_deref(), touched.rows.text.as_deref()));
     }
     super::text::write(transaction.connection, &texts)?;
+    super::owner::record(transaction, &old_rows)?;
     super::blob::record_uses(transaction)?;
     write_resources(transaction, placeholders)?;
     write_history(transaction)?;

@@ -279,7 +279,7 @@ impl PackagedDefinitions {
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {
-            store,
+            store: store.unrestricted(),
             cache: Cache::with_weighter(2048, CACHE_BYTES, BySize),
             index: RwLock::new((u64::MAX, Arc::default())),
             started: Instant::now(),

@@ -22,6 +22,7 @@ use super::record::VersionRecord;
 use super::reindex;
 use super::search::{self, Found, SearchPage};
 use super::sets::Sets;
+use super::view::{InForce, View};
 use super::write::WriteTransaction;
 use super::writer::{Job, Writer};
 use super::{STATE_REFERENCED, StoreError, StoreOptions, Version};
@@ -48,6 +49,32 @@ impl ManageConnection for Connections {
     }
 }
 
+/// A reading connection with the view that is in force while it is held.
+pub(super) struct Reader {
+    connection: diesel::r2d2::PooledConnection<Connections>,
+    _view: InForce,
+}
+
+impl std::ops::Deref for Reader {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+#[derive(QueryableByName)]
+struct KeyRecord {
+    #[diesel(sql_type = BigInt)]
+    key: i64,
+}
+
 /// The store. Cheap to clone; all clones share connections, cache and writer.
 #[derive(Clone)]
 pub struct Store {
@@ -55,6 +82,7 @@ pub struct Store {
     writer: Writer,
     cache: Arc<VersionCache>,
     sets: Arc<Sets>,
+    view: Option<Arc<View>>,
     clock: Arc<DefinitionClock>,
     pub(super) registry: Arc<InUse>,
     blobs: Blobs,
@@ -106,6 +134,7 @@ impl Store {
             writer,
             cache,
             sets: Arc::default(),
+            view: None,
             clock,
             registry,
             blobs,
@@ -145,8 +174,44 @@ impl Store {
         self.options.extract_options(self.registry())
     }
 
-    pub(super) fn reader(&self) -> Result<diesel::r2d2::PooledConnection<Connections>, StoreError> {
-        self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    /// A connection on which everything is seen as this store's view shows it.
+    pub(super) fn reader(&self) -> Result<Reader, StoreError> {
+        let connection = self.readers.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Reader { connection, _view: InForce::of(self.view.clone()) })
+    }
+
+    /// The same store as somebody sees it; all that is read and written through it is under that view.
+    #[must_use]
+    pub fn with_view(&self, view: Option<Arc<View>>) -> Self {
+        Self { view, ..self.clone() }
+    }
+
+    /// The same store without a view: for what is about no citizen and the same for everybody.
+    #[must_use]
+    pub fn unrestricted(&self) -> Self {
+        self.with_view(None)
+    }
+
+    /// The view that is in force, when there is one.
+    #[must_use]
+    pub fn view(&self) -> Option<&Arc<View>> {
+        self.view.as_ref()
+    }
+
+    /// Changes whenever something was written by which access is decided.
+    #[must_use]
+    pub fn relation_clock(&self) -> u64 {
+        self.clock.relations()
+    }
+
+    /// The key of a resource, also of one that is only referred to. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn key_of(&self, type_number: u8, id: &str) -> Result<Option<i64>, StoreError> {
+        let mut statement = Statement::new("SELECT key FROM resource WHERE type = ");
+        statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id);
+        Ok(self.reader()?.load::<KeyRecord>(&statement)?.first().map(|found| found.key))
     }
 
     /// Tells PostgreSQL's planner what is there now, after a great change such as an import; it would find
@@ -172,7 +237,7 @@ impl Store {
     /// The current version when it is in memory; never blocks.
     #[must_use]
     pub fn cached(&self, type_number: u8, id: &str) -> Option<Version> {
-        self.cache.get(type_number, id)
+        if self.view.is_some() { None } else { self.cache.get(type_number, id) }
     }
 
     /// The current version, deleted ones included. Blocks.
@@ -191,7 +256,9 @@ impl Store {
             return Ok(None);
         };
         let version = Version::from(record.version);
-        self.cache.insert(ticket, type_number, id, version.clone());
+        if self.view.is_none() {
+            self.cache.insert(ticket, type_number, id, version.clone());
+        }
         Ok(Some(version))
     }
 
@@ -313,7 +380,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, answer) = WorkJob::new(work);
+        let (job, answer) = WorkJob::new(work, self.view.clone());
         self.writer.offer(Box::new(job))?;
         answer.await.unwrap_or_else(|_| Err(stopped().into()))
     }
@@ -331,7 +398,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, answer) = WorkJob::new(work);
+        let (job, answer) = WorkJob::new(work, self.view.clone());
         self.writer.push(Box::new(job))?;
         Ok(Pending(answer))
     }
@@ -378,14 +445,15 @@ pub(super) fn own(database: &Database) -> Result<Option<File>, StoreError> {
 
 struct WorkJob<W, T, E> {
     work: Option<W>,
+    view: Option<Arc<View>>,
     result: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
 impl<W, T, E> WorkJob<W, T, E> {
-    fn new(work: W) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    fn new(work: W, view: Option<Arc<View>>) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, receiver) = oneshot::channel();
-        (Self { work: Some(work), result: None, answer }, receiver)
+        (Self { work: Some(work), view, result: None, answer }, receiver)
     }
 }
 
@@ -397,11 +465,13 @@ where
 {
     fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> bool {
         let Some(work) = self.work.take() else { return false };
+        transaction.view = self.view.take();
         // A panic is a defect; it must not take the writer, and with it all later writes, along.
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(transaction))).unwrap_or_else(|_| {
                 Err(StoreError::Database("an internal error was caught; nothing was stored".to_owned()).into())
             });
+        transaction.view = None;
         let succeeded = result.is_ok();
         self.result = Some(result);
         succeeded

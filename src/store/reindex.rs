@@ -148,6 +148,7 @@ fn rebuild(
     }
     if with_index {
         super::text::clear(connection)?;
+        super::owner::clear(connection)?;
     }
     let total = Statement::new("SELECT count(*) AS n FROM resource WHERE state = 1");
     let total = connection.load::<Count>(&total)?.first().map_or(0, |count| count.n);
@@ -158,7 +159,10 @@ fn rebuild(
         let mut statement = Statement::new("SELECT key, id, body FROM resource WHERE state = 1 AND key > ");
         statement.bind(after).sql(" ORDER BY key LIMIT ").bind(STEP);
         let found = connection.load::<BodyRecord>(&statement)?;
-        let Some(last) = found.last() else { return Ok(done) };
+        let Some(last) = found.last() else {
+            super::owner::add_past(connection, extract_options)?;
+            return Ok(done);
+        };
         after = last.key;
         done += found.len() as u64;
         let mut transaction = WriteTransaction::new(connection, &mut memory, 0, extract_options.clone());

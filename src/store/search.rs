@@ -15,7 +15,7 @@ use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
 use super::sets::{Keys, Seen, Sets, are_sets};
 use super::sort::rows;
-use super::{StoreError, Version, type_of_key, walk};
+use super::{StoreError, Version, type_of_key, view, walk};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
@@ -143,7 +143,7 @@ pub(super) fn page_within(
     sets: Option<&Sets>,
 ) -> Result<SearchPage, StoreError> {
     // A position is one of the same type and order.
-    let about = format!("{} {:?}", query.type_number, query.sort);
+    let about = format!("{} {:?}{}", query.type_number, query.sort, view::name());
     let cursor = match &query.cursor {
         Some(text) => Some(Cursor::read(text, &CursorKey::load(connection)?, &about)?),
         None => None,
@@ -152,7 +152,8 @@ pub(super) fn page_within(
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
     // Rows that come while a parameter is built follow from no change.
-    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty());
+    // Sets are of everything.
+    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty() && !view::is_restricted());
     let seen = sets.map(|sets| sets.seen(connection, options)).transpose()?;
     let seen = seen.as_ref();
     let narrowed = narrow::by_candidates(connection, query, seen, options)?;

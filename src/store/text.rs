@@ -92,7 +92,14 @@ pub(super) fn keys(phrase: &Phrase, in_narrative: bool) -> Statement {
     if !in_narrative {
         postgres.sql(" OR content @@ CAST(").bind(tsquery).sql(" AS TSQUERY)");
     }
-    Statement::of_each(sqlite, postgres)
+    let mut statement = Statement::of_each(sqlite, postgres);
+    if super::view::is_restricted() {
+        // The words of what is hidden are not found either, wherever this set stands.
+        let mut shown = Statement::new("SELECT key FROM (");
+        shown.append(statement).sql(") t WHERE key IN (SELECT key FROM resource)");
+        statement = shown;
+    }
+    statement
 }
 
 #[cfg(test)]

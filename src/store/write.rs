@@ -5,6 +5,7 @@
 //! forgetting, and a thousand creates become a few statements.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use diesel::QueryableByName;
@@ -17,7 +18,8 @@ use super::notebook::{NotebookRows, Projection};
 use super::parameters::{self, defining_type};
 use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
-use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version};
+use super::view::{Citizens, InForce, View};
+use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version, owner};
 use crate::format::json;
 use crate::r4::outcome::Issue;
 use crate::search::custom::Defined;
@@ -142,6 +144,8 @@ pub struct WriteTransaction<'a> {
     pub(super) wrote_directly: bool,
     /// Index and notebook rows are written for what is touched, versions are not: a rebuild.
     pub(super) only_index: bool,
+    /// What the one who asks for the running job may see.
+    pub(super) view: Option<Arc<View>>,
     /// Where the running job began.
     mark: Mark,
     undo: Vec<(i64, Option<Touched>)>,
@@ -161,6 +165,18 @@ struct HeadRecord {
     state: i64,
     #[diesel(embed)]
     version: VersionRecord,
+}
+
+#[derive(QueryableByName)]
+struct KeyRecord {
+    #[diesel(sql_type = BigInt)]
+    #[expect(dead_code, reason = "only whether there is one counts")]
+    key: i64,
+}
+
+/// The number of Patient.organization, the managing one.
+fn manager_parameter() -> i32 {
+    crate::search::registry::registry().find(owner::patient(), "organization").map_or(0, |found| found.number)
 }
 
 /// A point to return to when a job fails.
@@ -193,6 +209,7 @@ impl<'a> WriteTransaction<'a> {
             invalidated: Vec::new(),
             wrote_directly: false,
             only_index: false,
+            view: None,
             mark: Mark::default(),
             undo: Vec::new(),
         }
@@ -254,7 +271,118 @@ impl<'a> WriteTransaction<'a> {
     /// # Errors
     /// What the database says.
     pub fn current(&mut self, type_number: u8, id: &str) -> Result<Option<Version>, StoreError> {
-        Ok(self.head(type_number, id)?.filter(|head| head.state != STATE_REFERENCED).map(|head| head.version()))
+        let Some(head) = self.head(type_number, id)?.filter(|head| head.state != STATE_REFERENCED) else {
+            return Ok(None);
+        };
+        Ok(self.shows(&head)?.then(|| head.version()))
+    }
+
+    /// Whether the view in force shows a resource.
+    fn shows(&mut self, head: &Head) -> Result<bool, StoreError> {
+        let Some(view) = self.view.clone() else { return Ok(true) };
+        if let Some(touched) = self.touched.get(&head.key) {
+            let (type_number, rows) = (touched.type_number, touched.rows.clone());
+            let is_hidden = owner::labels(type_number, &rows).iter().any(|label| view.hidden.contains(label));
+            return Ok(!is_hidden
+                && !view.is_narrowed(type_number)
+                && self.belongs(&view, type_number, head.key, &rows)?);
+        }
+        let mut statement = Statement::new("SELECT key FROM resource WHERE key = ");
+        statement.bind(head.key);
+        let _shown = InForce::of(Some(view));
+        Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
+    }
+
+    /// Whether a resource with these index values belongs to citizens of the view only.
+    fn belongs(&mut self, view: &View, type_number: u8, key: i64, rows: &IndexRows) -> Result<bool, StoreError> {
+        let reaches: Vec<Citizens> = view.citizens_of(type_number).cloned().collect();
+        for reach in reaches {
+            let Citizens::Some { keys, managed_by } = reach else { return Ok(true) };
+            if super::open_types().contains(&type_number) {
+                return Ok(true);
+            }
+            if owner::is_citizen(type_number) {
+                if keys.contains(&key) || self.is_managed(rows, &managed_by)? {
+                    return Ok(true);
+                }
+                continue;
+            }
+            let owners: Vec<String> = owner::owners(type_number, rows).into_iter().map(str::to_owned).collect();
+            let mut all = !owners.is_empty();
+            for id in owners {
+                let patient = self.head(owner::patient(), &id)?;
+                all &= match patient {
+                    Some(patient) if keys.contains(&patient.key) => true,
+                    Some(patient) => self.is_managed_citizen(patient.key, &managed_by)?,
+                    None => false,
+                };
+            }
+            if all {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a Patient with these index values is managed by one of these organizations.
+    fn is_managed(&mut self, rows: &IndexRows, managed_by: &[i64]) -> Result<bool, StoreError> {
+        let parameter = manager_parameter();
+        let named: Vec<(u8, String)> = rows
+            .references
+            .iter()
+            .filter(|row| row.parameter == parameter)
+            .map(|row| (row.target_type, row.target_id.clone()))
+            .collect();
+        for (type_number, id) in named {
+            if self.head(type_number, &id)?.is_some_and(|head| managed_by.contains(&head.key)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_managed_citizen(&mut self, citizen: i64, managed_by: &[i64]) -> Result<bool, StoreError> {
+        if managed_by.is_empty() {
+            return Ok(false);
+        }
+        if let Some(touched) = self.touched.get(&citizen) {
+            let rows = touched.rows.clone();
+            return self.is_managed(&rows, managed_by);
+        }
+        let mut statement = Statement::new("SELECT key FROM reference WHERE parameter = ");
+        statement.bind(i64::from(manager_parameter())).sql(" AND key = ").bind(citizen).sql(" AND target IN ");
+        statement.bind_list(managed_by.iter().copied()).uncached();
+        Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
+    }
+
+    /// Refuses what the one who asks may not write.
+    fn check_put(
+        &mut self,
+        type_number: u8,
+        head: Option<&Head>,
+        rows: &IndexRows,
+        fresh_id: bool,
+    ) -> Result<(), StoreError> {
+        let Some(view) = self.view.clone() else { return Ok(()) };
+        if !view.may_write(type_number) {
+            return Err(StoreError::Denied("resources of this type are written by administrators only".to_owned()));
+        }
+        if view.is_narrowed(type_number) {
+            return Err(StoreError::Denied("a scope with search parameters does not write".to_owned()));
+        }
+        match head.filter(|head| head.state != STATE_REFERENCED) {
+            Some(head) if !self.shows(head)? => return Err(StoreError::Hidden),
+            Some(_) => {}
+            // Whether an id is taken by what is not visible must not be told.
+            None if !fresh_id && !view.sees_everybody() => return Err(StoreError::Hidden),
+            None => {}
+        }
+        let key = head.map_or(-1, |head| head.key);
+        if self.belongs(&view, type_number, key, rows)? {
+            return Ok(());
+        }
+        let text = "it must be about citizens you have to do with, and about at least one";
+        Err(StoreError::Denied(text.to_owned()))
     }
 
     fn head(&mut self, type_number: u8, id: &str) -> Result<Option<Head>, StoreError> {
@@ -288,6 +416,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says.
     pub fn search(&mut self, query: &Query, limit: u32) -> Result<Vec<Found>, StoreError> {
         self.flush()?;
+        let _shown = InForce::of(self.view.clone());
         parameters::must_be_finished(self.connection, query)?;
         search::matches(self.connection, query, limit)
     }
@@ -298,6 +427,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says, or that the position is not one of ours.
     pub fn search_page(&mut self, query: &Query, count: u32, with_total: bool) -> Result<SearchPage, StoreError> {
         self.flush()?;
+        let _shown = InForce::of(self.view.clone());
         search::page_within(self.connection, query, count, with_total, &self.extract_options, None)
     }
 
@@ -307,6 +437,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says, or that the position is not one of ours.
     pub fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
         self.flush()?;
+        let _shown = InForce::of(self.view.clone());
         history::page(self.connection, query)
     }
 
@@ -316,6 +447,7 @@ impl<'a> WriteTransaction<'a> {
     /// What the database says.
     pub fn version(&mut self, type_number: u8, id: &str, version: i64) -> Result<Option<Version>, StoreError> {
         self.flush()?;
+        let _shown = InForce::of(self.view.clone());
         history::version(self.connection, type_number, id, version)
     }
 
@@ -329,6 +461,7 @@ impl<'a> WriteTransaction<'a> {
     pub fn put(&mut self, prepared: Prepared, method: Method, fresh_id: bool) -> Result<Written, StoreError> {
         let Prepared { type_number, id, content, mut rows, generation, defined, notebook, remarks: _ } = prepared;
         let head = if fresh_id { None } else { self.head(type_number, &id)? };
+        self.check_put(type_number, head.as_ref(), &rows, fresh_id)?;
         if let Some(head) = &head
             && head.state == STATE_LIVE
             && content.render(&id, head.version, head.updated) == head.body
@@ -371,6 +504,12 @@ impl<'a> WriteTransaction<'a> {
         let Some(head) = self.head(type_number, id)?.filter(|head| head.state == STATE_LIVE) else {
             return Ok(None);
         };
+        if !self.shows(&head)? {
+            return Ok(None);
+        }
+        if self.view.as_ref().is_some_and(|view| !view.may_write(type_number)) {
+            return Err(StoreError::Denied("resources of this type are deleted by administrators only".to_owned()));
+        }
         let next = Head {
             key: head.key,
             state: STATE_DELETED,

@@ -1,0 +1,15 @@
+-- Which citizens a resource belongs to, and labels that hide it. What a past version said stays with current = 0, so
+-- that histories are never seen by those whom an earlier version was hidden from.
+CREATE TABLE owner (
+    key     INTEGER NOT NULL,
+    citizen INTEGER NOT NULL,
+    current INTEGER NOT NULL,
+    PRIMARY KEY (key, citizen)
+) WITHOUT ROWID;
+
+CREATE TABLE label (
+    key     INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    current INTEGER NOT NULL,
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;

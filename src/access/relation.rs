@@ -1,0 +1,205 @@
+//! Who has to do with whom, read off FHIR resources: teams, roles, consents, agreements. Pure.
+
+use super::scope::{GrantContext, Scopes};
+use super::{Caller, Interaction, Subject};
+use crate::format::json::Node;
+use crate::r4::datetime::span;
+use crate::r4::definitions;
+use crate::store::Label;
+
+/// `ends` of a Period that is open.
+const OPEN: i64 = i64::MAX;
+
+/// Whether a moment (µs since 1970 UTC) is in a Period; without one it always is. One that cannot be read is over.
+#[must_use]
+pub fn covers(period: Option<&Node<'_>>, now: i64, offset: i32) -> bool {
+    let Some(period) = period else { return true };
+    let end = |name: &str, open: i64| match period.get(name) {
+        None => Some((open, open)),
+        Some(value) => value.as_str().and_then(|text| span(text, offset)).map(|span| (span.low, span.high)),
+    };
+    match (end("start", i64::MIN), end("end", OPEN)) {
+        (Some((start, _)), Some((_, end))) => start <= now && now <= end,
+        _ => false,
+    }
+}
+
+/// The reference under a name, `Type/id`.
+#[must_use]
+pub fn target<'n>(node: &'n Node<'_>, name: &str) -> Option<&'n str> {
+    let text = node.get(name)?.text("reference")?;
+    let mut parts = text.rsplitn(3, '/');
+    let (id, type_name) = (parts.next()?, parts.next()?);
+    definitions().resource_number(type_name)?;
+    text.get(text.len() - id.len() - type_name.len() - 1..)
+}
+
+/// Whether an active team counts one of these among its members now. What is not said to be active is not.
+#[must_use]
+pub fn is_in_team(team: &Node<'_>, members: &[String], now: i64, offset: i32) -> bool {
+    team.text("status") == Some("active")
+        && covers(team.get("period"), now, offset)
+        && team.list("participant").iter().any(|participant| {
+            covers(participant.get("period"), now, offset)
+                && target(participant, "member").is_some_and(|member| members.iter().any(|own| own == member))
+        })
+}
+
+/// What a Consent says of an actor now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing.
+    Nothing,
+    /// They may.
+    Permit,
+    /// They may not.
+    Deny,
+}
+
+/// Reads the provisions of a Consent for these actors (`Organization/x` …). A provision without actors is about
+/// everybody. A deny that names only some classes, purposes or times of data denies everything: rather too much is
+/// hidden; a permit that does permits nothing.
+#[must_use]
+pub fn consent(consent: &Node<'_>, actors: &[String], now: i64, offset: i32) -> Said {
+    if consent.text("status") != Some("active") {
+        return Said::Nothing;
+    }
+    let Some(provision) = consent.get("provision") else { return Said::Nothing };
+    let mut said = Said::Nothing;
+    provisions(provision, actors, (now, offset), 0, &mut said);
+    said
+}
+
+fn provisions(provision: &Node<'_>, actors: &[String], (now, offset): (i64, i32), depth: usize, said: &mut Said) {
+    if depth > 8 || !covers(provision.get("period"), now, offset) {
+        return;
+    }
+    let named = provision.list("actor");
+    let is_about = named.is_empty()
+        || named
+            .iter()
+            .any(|actor| target(actor, "reference").is_some_and(|name| actors.iter().any(|own| own == name)));
+    let is_narrow = ["class", "code", "data", "dataPeriod", "purpose", "securityLabel", "action"]
+        .iter()
+        .any(|name| provision.get(name).is_some());
+    match provision.text("type") {
+        Some("deny") if is_about => *said = Said::Deny,
+        Some("permit") if is_about && !is_narrow && *said == Said::Nothing => *said = Said::Permit,
+        _ => {}
+    }
+    for inner in provision.list("provision") {
+        provisions(inner, actors, (now, offset), depth + 1, said);
+    }
+}
+
+/// Whether an agreement between two municipalities (`Organization/x`) is in force.
+#[must_use]
+pub fn agree(contract: &Node<'_>, one: &str, other: &str, now: i64, offset: i32) -> bool {
+    let has = |wanted: &str| {
+        contract.list("subject").iter().chain(contract.list("authority")).any(|party| {
+            party.text("reference").is_some_and(|text| text == wanted || text.ends_with(&format!("/{wanted}")))
+        })
+    };
+    matches!(contract.text("status"), Some("executed" | "executable"))
+        && covers(contract.get("applies"), now, offset)
+        && has(one)
+        && has(other)
+}
+
+/// The labels that hide from a caller.
+#[must_use]
+pub fn hidden_from(caller: &Caller) -> Vec<Label> {
+    use Label::{FamilyPrivate, Restricted, SingleRecipient, Undelivered, Uninformed, VeryRestricted};
+    match &caller.subject {
+        Subject::Person { user, .. } => match user.type_name.as_str() {
+            "Patient" => vec![Uninformed, Undelivered, Restricted, VeryRestricted, FamilyPrivate, SingleRecipient],
+            "RelatedPerson" => vec![Uninformed, Undelivered, Restricted, VeryRestricted, SingleRecipient],
+            _ => vec![Undelivered, VeryRestricted, SingleRecipient],
+        },
+        Subject::System { organization: Some(_), .. } => vec![Undelivered, Restricted, VeryRestricted, SingleRecipient],
+        Subject::System { organization: None, .. } | Subject::Open | Subject::Program => Vec::new(),
+        Subject::Nobody => vec![Uninformed, Undelivered, Restricted, VeryRestricted, FamilyPrivate, SingleRecipient],
+    }
+}
+
+/// The types that the scopes of a context show, each with the search parameters that narrow it, where all its scopes
+/// have some.
+#[must_use]
+pub fn shown_types(scopes: &Scopes, context: GrantContext) -> Vec<(u8, Vec<Vec<(String, String)>>)> {
+    let shows = |bits: u8| bits & (Interaction::Read as u8 | Interaction::Search as u8) != 0;
+    let grants: Vec<_> =
+        scopes.grants.iter().filter(|grant| grant.context == context && shows(grant.interactions)).collect();
+    let of = |number: u8| {
+        let name = &definitions().resource_by_number(number)?.name;
+        let about: Vec<_> = grants.iter().filter(|grant| grant.is_about(name)).collect();
+        let is_whole = about.iter().any(|grant| grant.constraint.is_empty());
+        let narrowed = about.iter().map(|grant| grant.constraint.clone()).collect();
+        (!about.is_empty()).then(|| (number, if is_whole { Vec::new() } else { narrowed }))
+    };
+    (1..=u8::try_from(definitions().resources().len()).unwrap_or(u8::MAX)).filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::json;
+
+    const NOW: i64 = 1_800_000_000_000_000; // 2027-01-15
+
+    fn in_team(text: &str) -> bool {
+        is_in_team(&json::parse(text.as_bytes()).unwrap(), &["Practitioner/p".to_owned()], NOW, 0)
+    }
+
+    #[test]
+    fn only_an_active_member_of_an_active_team_counts() {
+        let team = |status: &str, period: &str, inner: &str| {
+            format!(
+                r#"{{"status":"{status}"{period},"participant":[{{"member":{{"reference":"Practitioner/p"}}{inner}}}]}}"#
+            )
+        };
+        assert!(in_team(&team("active", "", "")));
+        assert!(in_team(&team(
+            "active",
+            r#","period":{"start":"2020"}"#,
+            r#","period":{"start":"2020-01-01","end":"2030"}"#
+        )));
+        assert!(!in_team(&team("inactive", "", "")));
+        assert!(!in_team(&team("proposed", "", "")));
+        assert!(!in_team(&team("active", r#","period":{"end":"2026-12-31"}"#, "")));
+        assert!(!in_team(&team("active", "", r#","period":{"end":"2026-12-31"}"#)), "who left is out");
+        assert!(!in_team(&team("active", "", r#","period":{"start":"2028"}"#)), "who is to come is not in yet");
+        assert!(!in_team(&team("active", "", r#","period":{"end":"nonsense"}"#)), "what cannot be read is over");
+        assert!(!in_team(&team("active", "", "").replace("Practitioner/p", "Practitioner/q")));
+        assert!(in_team(&team("active", "", "").replace("Practitioner/p", "https://x.example/fhir/Practitioner/p")));
+    }
+
+    #[test]
+    fn a_deny_counts_more_than_a_permit_and_ends_with_its_consent() {
+        let said = |text: &str| consent(&json::parse(text.as_bytes()).unwrap(), &["Organization/o".to_owned()], NOW, 0);
+        let actor = r#""actor":[{"reference":{"reference":"Organization/o"}}]"#;
+        assert_eq!(said(r#"{"status":"active","provision":{"type":"deny"}}"#), Said::Deny);
+        assert_eq!(said(r#"{"status":"inactive","provision":{"type":"deny"}}"#), Said::Nothing);
+        assert_eq!(said(&format!(r#"{{"status":"active","provision":{{"type":"permit",{actor}}}}}"#)), Said::Permit);
+        let other = actor.replace("Organization/o", "Organization/other");
+        assert_eq!(said(&format!(r#"{{"status":"active","provision":{{"type":"deny",{other}}}}}"#)), Said::Nothing);
+        let both =
+            format!(r#"{{"status":"active","provision":{{"type":"permit","provision":[{{"type":"deny",{actor}}}]}}}}"#);
+        assert_eq!(said(&both), Said::Deny);
+        let narrow =
+            format!(r#"{{"status":"active","provision":{{"type":"permit",{actor},"class":[{{"code":"x"}}]}}}}"#);
+        assert_eq!(said(&narrow), Said::Nothing);
+        let over = r#"{"status":"active","provision":{"type":"deny","period":{"end":"2026"}}}"#;
+        assert_eq!(said(over), Said::Nothing);
+    }
+
+    #[test]
+    fn an_agreement_is_between_both_and_in_force() {
+        let contract = r#"{"status":"executed","applies":{"start":"2026"},"subject":[{"reference":"Organization/a"},{"reference":"Organization/b"}]}"#;
+        let holds =
+            |text: &str, other: &str| agree(&json::parse(text.as_bytes()).unwrap(), "Organization/a", other, NOW, 0);
+        assert!(holds(contract, "Organization/b"));
+        assert!(!holds(contract, "Organization/c"));
+        assert!(!holds(&contract.replace("executed", "terminated"), "Organization/b"));
+        assert!(!holds(&contract.replace("\"start\":\"2026\"", "\"end\":\"2026\""), "Organization/b"));
+    }
+}

@@ -1,0 +1,468 @@
+//! From a caller to what they may see: gathers teams, roles, consents and agreements, lets `access` judge them, and
+//! keeps the answer until something by which it was decided is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+use super::{Engine, Rejection};
+use crate::access::relation::{Said, agree, consent, covers, hidden_from, is_in_team, shown_types, target};
+use crate::access::{Caller, GrantContext, Subject};
+use crate::format::json::{self, Node};
+use crate::r4::definitions;
+use crate::r4::outcome::IssueCode;
+use crate::search::parse::parse_query;
+use crate::search::query::Condition;
+use crate::store::{Citizens, Found, View, ViewClause};
+
+/// How long an answer is kept at most: periods begin and end without being written.
+const KEPT: Duration = Duration::from_secs(10);
+/// Resources of one kind that are gathered for one caller; whoever has to do with more needs another relation.
+const MOST: u32 = 20_000;
+/// How far `partOf` is followed.
+const DEPTH: usize = 8;
+/// The code of a role (any system) that has to do with the whole area of its municipality.
+const OFFICER: &str = "municipal-officer";
+
+/// Views by caller.
+pub(super) struct Views(Cache<String, (u64, Instant, Option<Arc<View>>)>);
+
+impl std::fmt::Debug for Views {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Views")
+    }
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Self(Cache::new(10_000))
+    }
+}
+
+/// What a caller has to do with.
+#[derive(Debug, Default)]
+struct Reach {
+    /// Ids of Patients, and why.
+    citizens: BTreeMap<String, String>,
+    /// Organizations whose citizens are all reached, `Organization/x`.
+    managed_by: BTreeSet<String>,
+    /// References that stand for the caller.
+    own: Vec<String>,
+}
+
+fn number(name: &str) -> u8 {
+    definitions().resource_number(name).unwrap_or(0)
+}
+
+fn parsed(found: &Found) -> Node<'_> {
+    json::parse(&found.version.body).unwrap_or(Node::Null)
+}
+
+impl Engine {
+    /// The same engine for a known caller, with the view that is theirs. Blocks when it is not known yet.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn for_known(&self, caller: Arc<Caller>) -> Result<Self, Rejection> {
+        let view = self.view_of(&caller)?;
+        Ok(Self { store: self.store.with_view(view), caller, ..self.clone() })
+    }
+
+    /// The same when its view is known already; never blocks.
+    #[must_use]
+    pub fn for_known_now(&self, caller: &Arc<Caller>) -> Option<Self> {
+        if caller.is_trusted() {
+            return Some(self.for_caller(Arc::clone(caller)));
+        }
+        let view = self.kept_view(&name_of(caller))?;
+        Some(Self { store: self.store.with_view(view), caller: Arc::clone(caller), ..self.clone() })
+    }
+
+    fn kept_view(&self, name: &str) -> Option<Option<Arc<View>>> {
+        // Another server may have written what decides.
+        if self.store.options().cache_bytes == 0 {
+            return None;
+        }
+        let (clock, made, view) = self.views.0.get(name)?;
+        (clock == self.store.relation_clock() && made.elapsed() < KEPT).then_some(view)
+    }
+
+    /// What a caller may see; `None` for everything.
+    fn view_of(&self, caller: &Caller) -> Result<Option<Arc<View>>, Rejection> {
+        if caller.is_trusted() {
+            return Ok(None);
+        }
+        let name = name_of(caller);
+        if let Some(known) = self.kept_view(&name) {
+            return Ok(known);
+        }
+        let clock = self.store.relation_clock();
+        let view = self.make_view(caller, &name)?.map(Arc::new);
+        self.views.0.insert(name, (clock, Instant::now(), view.clone()));
+        Ok(view)
+    }
+
+    /// An engine that sees everything, to decide with.
+    fn all_seeing(&self) -> Self {
+        Self { store: self.store.unrestricted(), caller: Caller::program(), ..self.clone() }
+    }
+
+    fn find(&self, type_name: &str, pairs: &[(&str, String)]) -> Result<Vec<Found>, Rejection> {
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let query =
+            parse_query(number(type_name), &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+        let page = self.store.search(&query, MOST, false)?;
+        if page.next.is_some() {
+            let text = format!("the caller has to do with more than {MOST} {type_name} resources");
+            return Err(Rejection::new(403, IssueCode::TooCostly, text));
+        }
+        Ok(page.matches)
+    }
+
+    fn current_node<T>(&self, reference: &str, read: impl FnOnce(&Node<'_>) -> T) -> Result<Option<T>, Rejection> {
+        let Some((type_name, id)) = reference.split_once('/') else { return Ok(None) };
+        let found = self.store.current(number(type_name), id)?.filter(|found| !found.is_deleted());
+        Ok(found.and_then(|found| json::parse(&found.body).ok().map(|node| read(&node))))
+    }
+
+    fn make_view(&self, caller: &Caller, name: &str) -> Result<Option<View>, Rejection> {
+        let engine = self.all_seeing();
+        let scopes = &caller.scopes;
+        let (context, reach) = match &caller.subject {
+            Subject::Open | Subject::Program => return Ok(None),
+            Subject::Nobody => (GrantContext::User, Some(Reach::default())),
+            Subject::System { organization: None, .. } => (GrantContext::System, None),
+            Subject::System { organization: Some(organization), .. } => {
+                let mut reach = Reach { own: vec![organization.clone()], ..Reach::default() };
+                reach.managed_by.insert(organization.clone());
+                engine.by_teams(&mut reach)?;
+                engine.by_episodes(&mut reach, std::slice::from_ref(organization))?;
+                engine.by_consent(&mut reach)?;
+                (GrantContext::System, Some(reach))
+            }
+            Subject::Person { user, .. } => (GrantContext::User, Some(engine.reach_of(&user.to_string())?)),
+        };
+        let citizens = match &reach {
+            None => Citizens::All,
+            Some(reach) => engine.citizens(reach)?,
+        };
+        let mut clauses = Vec::new();
+        let audit = number("AuditEvent");
+        if caller.subject != Subject::Nobody {
+            clauses.extend(engine.clause(caller, context, citizens.clone())?);
+            // The patient in context, as far as the caller has to do with them.
+            if let Some(patient) = &caller.patient {
+                let key = self.store.unrestricted().key_of(number("Patient"), patient)?;
+                let is_reached = match (&citizens, key, &reach) {
+                    (Citizens::All, Some(_), _) => true,
+                    (_, Some(_), Some(reach)) => engine.reaches(reach, patient)?,
+                    _ => false,
+                };
+                let keys = key.filter(|_| is_reached).into_iter().collect();
+                let only = Citizens::Some { keys, managed_by: Vec::new() };
+                clauses.extend(engine.clause(caller, GrantContext::Patient, only)?);
+            }
+        }
+        // Who looked at what is for auditors.
+        let is_auditor = caller.roles.iter().any(|role| role == "auditor");
+        for clause in &mut clauses {
+            clause.types.retain(|number| *number != audit);
+        }
+        if is_auditor && scopes.allow(crate::access::Interaction::Read, "AuditEvent") {
+            clauses.push(ViewClause { types: vec![audit], citizens: Citizens::All, constraints: Vec::new() });
+        }
+        let mut own = Vec::new();
+        for reference in reach.iter().flat_map(|reach| &reach.own).filter(|own| !own.starts_with("Organization/")) {
+            if let Some((type_name, id)) = reference.split_once('/') {
+                own.extend(self.store.unrestricted().key_of(number(type_name), id)?);
+            }
+        }
+        // By these it is decided who has to do with whom: patients and families do not change them.
+        let is_layman = matches!(&caller.subject, Subject::Person { user, .. } if matches!(user.type_name.as_str(), "Patient" | "RelatedPerson"));
+        let mut unwritable = vec![audit];
+        if is_layman {
+            unwritable.extend(["CareTeam", "RelatedPerson", "EpisodeOfCare", "Patient"].map(number));
+        }
+        Ok(Some(View { clauses, hidden: hidden_from(caller), own, unwritable, name: format!(" as {name}") }))
+    }
+
+    fn clause(
+        &self,
+        caller: &Caller,
+        context: GrantContext,
+        citizens: Citizens,
+    ) -> Result<Option<ViewClause>, Rejection> {
+        let shown = shown_types(&caller.scopes, context);
+        let mut constraints = Vec::new();
+        for (type_number, alternatives) in shown.iter().filter(|(_, alternatives)| !alternatives.is_empty()) {
+            let mut read: Vec<Vec<Condition>> = Vec::new();
+            for pairs in alternatives {
+                let query =
+                    parse_query(*type_number, pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+                read.push(query.conditions);
+            }
+            constraints.push((*type_number, read));
+        }
+        let types: Vec<u8> = shown.into_iter().map(|(number, _)| number).collect();
+        Ok((!types.is_empty()).then_some(ViewClause { types, citizens, constraints }))
+    }
+
+    fn citizens(&self, reach: &Reach) -> Result<Citizens, Rejection> {
+        let (mut keys, mut managed_by) = (Vec::new(), Vec::new());
+        for id in reach.citizens.keys() {
+            keys.extend(self.store.key_of(number("Patient"), id)?);
+        }
+        for organization in &reach.managed_by {
+            managed_by
+                .extend(self.store.key_of(number("Organization"), organization.trim_start_matches("Organization/"))?);
+        }
+        keys.sort_unstable();
+        Ok(Citizens::Some { keys, managed_by })
+    }
+
+    fn reaches(&self, reach: &Reach, patient: &str) -> Result<bool, Rejection> {
+        if reach.citizens.contains_key(patient) {
+            return Ok(true);
+        }
+        let manager = self.current_node(&format!("Patient/{patient}"), |node| {
+            target(node, "managingOrganization").map(str::to_owned)
+        })?;
+        Ok(manager.flatten().is_some_and(|manager| reach.managed_by.contains(&manager)))
+    }
+
+    /// What a person has to do with.
+    fn reach_of(&self, user: &str) -> Result<Reach, Rejection> {
+        let (now, offset) = self.moment();
+        let mut reach = Reach { own: vec![user.to_owned()], ..Reach::default() };
+        let (type_name, id) = user.split_once('/').unwrap_or_default();
+        match type_name {
+            "Patient" => {
+                reach.citizens.insert(id.to_owned(), "it is the person themselves".to_owned());
+                return Ok(reach);
+            }
+            "RelatedPerson" => {
+                let citizen = self.current_node(user, |node| {
+                    let counts =
+                        node.get("active") != Some(&Node::Bool(false)) && covers(node.get("period"), now, offset);
+                    target(node, "patient").filter(|_| counts).map(str::to_owned)
+                })?;
+                if let Some(id) = citizen.flatten().as_deref().and_then(|citizen| citizen.strip_prefix("Patient/")) {
+                    reach.citizens.insert(id.to_owned(), "they are family".to_owned());
+                }
+                return Ok(reach);
+            }
+            _ => {}
+        }
+        let roles = match type_name {
+            "Practitioner" => self.find("PractitionerRole", &[("practitioner", user.to_owned())])?,
+            _ => self.find("PractitionerRole", &[("_id", id.to_owned())])?,
+        };
+        let mut episodes_of = Vec::new();
+        for found in &roles {
+            let role = parsed(found);
+            if role.get("active") == Some(&Node::Bool(false)) || !covers(role.get("period"), now, offset) {
+                continue;
+            }
+            let own = format!("PractitionerRole/{}", found.id);
+            if !reach.own.contains(&own) {
+                reach.own.push(own);
+            }
+            let Some(organization) = target(&role, "organization").map(str::to_owned) else { continue };
+            let has = |code: &str| {
+                role.list("code")
+                    .iter()
+                    .flat_map(|concept| concept.list("coding"))
+                    .any(|coding| coding.text("code") == Some(code))
+            };
+            if has(OFFICER) {
+                reach.managed_by.insert(organization.clone());
+            }
+            if has("fls") {
+                episodes_of.push(organization.clone());
+            }
+            if !reach.own.contains(&organization) {
+                reach.own.push(organization);
+            }
+        }
+        self.by_teams(&mut reach)?;
+        self.by_episodes(&mut reach, &episodes_of)?;
+        self.by_consent(&mut reach)?;
+        Ok(reach)
+    }
+
+    fn moment(&self) -> (i64, i32) {
+        (jiff::Timestamp::now().as_microsecond(), self.store.options().default_offset_seconds)
+    }
+
+    /// Citizens whose active team counts the caller, or their facility, among its members.
+    fn by_teams(&self, reach: &mut Reach) -> Result<(), Rejection> {
+        let (now, offset) = self.moment();
+        for teams in [self.find("CareTeam", &[("participant", reach.own.join(",")), ("status", "active".to_owned())])?]
+        {
+            for found in &teams {
+                let team = parsed(found);
+                if is_in_team(&team, &reach.own, now, offset)
+                    && let Some(id) = target(&team, "subject").and_then(|subject| subject.strip_prefix("Patient/"))
+                {
+                    reach.citizens.entry(id.to_owned()).or_insert_with(|| format!("CareTeam/{}", found.id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Citizens in the fracture liaison service of these hospitals.
+    fn by_episodes(&self, reach: &mut Reach, organizations: &[String]) -> Result<(), Rejection> {
+        let (now, offset) = self.moment();
+        if organizations.is_empty() {
+            return Ok(());
+        }
+        let pairs = [("organization", organizations.join(",")), ("status", "active".to_owned())];
+        for found in &self.find("EpisodeOfCare", &pairs)? {
+            let episode = parsed(found);
+            let codings = episode.list("type").iter().flat_map(|concept| concept.list("coding"));
+            if codings.into_iter().any(|coding| coding.text("code") == Some("fls"))
+                && covers(episode.get("period"), now, offset)
+                && let Some(id) = target(&episode, "patient").and_then(|subject| subject.strip_prefix("Patient/"))
+            {
+                reach.citizens.entry(id.to_owned()).or_insert_with(|| format!("EpisodeOfCare/{}", found.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out whom a consent or a missing agreement keeps from the caller.
+    fn by_consent(&self, reach: &mut Reach) -> Result<(), Rejection> {
+        let (now, offset) = self.moment();
+        let mut permitted: BTreeSet<String> = BTreeSet::new();
+        let ids: Vec<String> = reach.citizens.keys().cloned().collect();
+        for some in ids.chunks(200) {
+            let patients: Vec<String> = some.iter().map(|id| format!("Patient/{id}")).collect();
+            for found in &self.find("Consent", &[("patient", patients.join(",")), ("status", "active".to_owned())])? {
+                let node = parsed(found);
+                let Some(id) = target(&node, "patient").and_then(|subject| subject.strip_prefix("Patient/")) else {
+                    continue;
+                };
+                match consent(&node, &reach.own, now, offset) {
+                    Said::Deny => {
+                        reach.citizens.remove(id);
+                    }
+                    Said::Permit => {
+                        permitted.insert(id.to_owned());
+                    }
+                    Said::Nothing => {}
+                }
+            }
+        }
+        // Citizens of a whole area who deny are taken out one by one: they are no longer all.
+        if !reach.managed_by.is_empty() {
+            self.without_deniers(reach)?;
+        }
+        let areas = self.areas(reach)?;
+        if areas.is_empty() {
+            return Ok(());
+        }
+        let mut agreements: Option<Vec<Found>> = None;
+        let ids: Vec<String> = reach.citizens.keys().cloned().collect();
+        for id in ids {
+            let manager = self.current_node(&format!("Patient/{id}"), |node| {
+                target(node, "managingOrganization").map(str::to_owned)
+            })?;
+            let Some(manager) = manager.flatten() else { continue };
+            if areas.contains(&manager) || reach.own.contains(&manager) {
+                continue;
+            }
+            if agreements.is_none() {
+                agreements = Some(self.find("Contract", &[])?);
+            }
+            let is_agreed = agreements.iter().flatten().any(|found| {
+                let contract = parsed(found);
+                areas.iter().any(|area| agree(&contract, area, &manager, now, offset))
+            });
+            if !(is_agreed && permitted.contains(&id)) {
+                reach.citizens.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// An officer sees the citizens of the area but those who deny.
+    fn without_deniers(&self, reach: &mut Reach) -> Result<(), Rejection> {
+        let (now, offset) = self.moment();
+        let deniers: BTreeSet<String> = self
+            .find("Consent", &[("status", "active".to_owned())])?
+            .iter()
+            .filter_map(|found| {
+                let node = parsed(found);
+                let denied = consent(&node, &reach.own, now, offset) == Said::Deny;
+                target(&node, "patient").filter(|_| denied)?.strip_prefix("Patient/").map(str::to_owned)
+            })
+            .collect();
+        if deniers.is_empty() {
+            return Ok(());
+        }
+        let managed: Vec<String> = std::mem::take(&mut reach.managed_by).into_iter().collect();
+        for found in self.find("Patient", &[("organization", managed.join(","))])? {
+            if !deniers.contains(&found.id) {
+                reach.citizens.entry(found.id).or_insert_with(|| "they live in the officer's area".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// What the caller's facilities are part of: their municipalities.
+    fn areas(&self, reach: &Reach) -> Result<BTreeSet<String>, Rejection> {
+        let mut areas = BTreeSet::new();
+        for own in reach.own.iter().filter(|own| own.starts_with("Organization/")) {
+            let mut at = own.clone();
+            for _ in 0..DEPTH {
+                let above = self.current_node(&at, |node| target(node, "partOf").map(str::to_owned))?.flatten();
+                let Some(above) = above else { break };
+                areas.insert(above.clone());
+                at = above;
+            }
+        }
+        Ok(areas)
+    }
+
+    /// Why a caller has to do with a citizen, in words; `None` when not.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn relation(&self, caller: &Caller, patient: &str) -> Result<Option<String>, Rejection> {
+        let engine = self.all_seeing();
+        let reach = match &caller.subject {
+            Subject::Open | Subject::Program => return Ok(Some("nobody is asked".to_owned())),
+            Subject::System { organization: None, .. } => return Ok(Some("a system for all citizens".to_owned())),
+            Subject::Person { user, .. } => engine.reach_of(&user.to_string())?,
+            Subject::System { organization: Some(organization), .. } => {
+                let mut reach = Reach { own: vec![organization.clone()], ..Reach::default() };
+                reach.managed_by.insert(organization.clone());
+                engine.by_teams(&mut reach)?;
+                engine.by_consent(&mut reach)?;
+                reach
+            }
+            Subject::Nobody => return Ok(None),
+        };
+        if let Some(why) = reach.citizens.get(patient) {
+            return Ok(Some(why.clone()));
+        }
+        Ok(engine.reaches(&reach, patient)?.then(|| "the citizen is managed by the caller's organization".to_owned()))
+    }
+}
+
+/// What a view depends on beside resources.
+fn name_of(caller: &Caller) -> String {
+    let subject = match &caller.subject {
+        Subject::Person { user, .. } => user.to_string(),
+        Subject::System { client, organization } => format!("{client} {}", organization.as_deref().unwrap_or_default()),
+        Subject::Open => "open".to_owned(),
+        Subject::Program => "program".to_owned(),
+        Subject::Nobody => "nobody".to_owned(),
+    };
+    let patient = caller.patient.as_deref().unwrap_or_default();
+    format!("{subject} | {} | {patient} | {}", caller.scopes, caller.roles.join(" "))
+}

@@ -1,0 +1,432 @@
+//! What one caller may see, as a filter that stands before every statement they cause.
+//!
+//! Searches, counts, chains, includes, histories, timelines are many statements in many files. None of them knows
+//! this one: while a view is in force on a thread, [`Connection::load`](super::connection::Connection::load) puts
+//! common table expressions before each statement that *shadow* the tables with rows of resources by their visible
+//! rows: `WITH resource AS (SELECT * FROM main.resource WHERE …) SELECT … FROM resource …`. What is not visible is
+//! not there, for whatever is asked and by whichever way; both databases flatten that into the statement.
+//! A table that is neither shadowed nor known to be harmless makes a statement fail: what is new is closed.
+//!
+//! A resource is visible when its type may be seen and it is of a type without citizens (Organization, ValueSet …), or
+//! has citizens *all* of which the caller has to do with; unless a label hides it. Statements about past versions
+//! ask for all citizens and labels there ever were.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use super::connection::Statement;
+use super::index::TABLES;
+use super::owner::Label;
+use super::query_sql::key_set;
+use crate::r4::definitions;
+use crate::search::query::Condition;
+use crate::search::registry::registry;
+
+/// Types that are about no citizen: who may see the type sees them all.
+const OPEN: [&str; 34] = [
+    "ActivityDefinition",
+    "CapabilityStatement",
+    "CodeSystem",
+    "CompartmentDefinition",
+    "ConceptMap",
+    "Endpoint",
+    "EventDefinition",
+    "ExampleScenario",
+    "GraphDefinition",
+    "HealthcareService",
+    "ImplementationGuide",
+    "InsurancePlan",
+    "Library",
+    "Location",
+    "Measure",
+    "Medication",
+    "MedicationKnowledge",
+    "MessageDefinition",
+    "NamingSystem",
+    "ObservationDefinition",
+    "OperationDefinition",
+    "Organization",
+    "OrganizationAffiliation",
+    "PlanDefinition",
+    "Practitioner",
+    "PractitionerRole",
+    "Questionnaire",
+    "SearchParameter",
+    "SpecimenDefinition",
+    "StructureDefinition",
+    "StructureMap",
+    "Substance",
+    "TerminologyCapabilities",
+    "ValueSet",
+];
+
+/// Types by which access is decided, beside those of [`OPEN`]: who does not see all citizens changes none of them.
+const GOVERNING: [&str; 6] = ["AuditEvent", "Bundle", "Consent", "Contract", "Device", "Provenance"];
+
+/// Tables about no resource, or only about definitions.
+const HARMLESS: [&str; 19] = [
+    "setting",
+    "system",
+    "search_parameter",
+    "code_system",
+    "concept",
+    "concept_text",
+    "concept_above",
+    "closure",
+    "closure_concept",
+    "closure_entry",
+    "package",
+    "package_definition",
+    "import_progress",
+    "json_each",
+    "json_array_elements_text",
+    "m",
+    "h",
+    "c",
+    "v",
+];
+
+fn numbers(names: &[&str]) -> Vec<u8> {
+    names.iter().filter_map(|name| definitions().resource_number(name)).collect()
+}
+
+/// The numbers of the types that are about no citizen.
+#[must_use]
+pub fn open_types() -> &'static [u8] {
+    static NUMBERS: OnceLock<Vec<u8>> = OnceLock::new();
+    NUMBERS.get_or_init(|| numbers(&OPEN))
+}
+
+fn governing_types() -> &'static [u8] {
+    static NUMBERS: OnceLock<Vec<u8>> = OnceLock::new();
+    NUMBERS.get_or_init(|| numbers(&GOVERNING))
+}
+
+/// Whose resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Citizens {
+    /// Everybody's.
+    All,
+    /// Those of these citizens (keys of Patients), and of those whom one of these organizations manages.
+    Some {
+        /// Keys of Patients.
+        keys: Vec<i64>,
+        /// Keys of Organizations that are Patient.managingOrganization.
+        managed_by: Vec<i64>,
+    },
+}
+
+/// Types, and whose resources of them.
+#[derive(Debug, Clone)]
+pub struct ViewClause {
+    /// Numbers of types.
+    pub types: Vec<u8>,
+    /// Whose.
+    pub citizens: Citizens,
+    /// Conditions that a resource of a type must meet, one of these lists: a scope's search parameters.
+    pub constraints: Vec<(u8, Vec<Vec<Condition>>)>,
+}
+
+/// What one caller may see.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// One of these must hold.
+    pub clauses: Vec<ViewClause>,
+    /// Labels that hide from the caller.
+    pub hidden: Vec<Label>,
+    /// The keys of the resources that stand for the caller: what is for a single recipient is shown to them.
+    pub own: Vec<i64>,
+    /// Numbers of types that the caller does not write, whatever the token allows.
+    pub unwritable: Vec<u8>,
+    /// Tells views apart where positions of pages are checked.
+    pub name: String,
+}
+
+/// One shadowed table.
+struct Shadowed {
+    name: String,
+    /// The number of the type of a row `x`.
+    type_of: &'static str,
+    /// Rows of past versions.
+    is_past: bool,
+}
+
+fn shadowed() -> &'static [Shadowed] {
+    static ALL: OnceLock<Vec<Shadowed>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let by_key = |name: &str| Shadowed { name: name.to_owned(), type_of: "(x.key & 255)", is_past: false };
+        let mut all = vec![
+            Shadowed { name: "resource".to_owned(), type_of: "x.type", is_past: false },
+            Shadowed { name: "version".to_owned(), type_of: "(x.key & 255)", is_past: true },
+            Shadowed { name: "change".to_owned(), type_of: "(x.key & 255)", is_past: true },
+            by_key("notebook_citizen"),
+            by_key("notebook_entry"),
+            by_key("blob_use"),
+        ];
+        all.extend(TABLES.iter().map(|table| by_key(table.name)));
+        all
+    })
+}
+
+thread_local! {
+    static VIEW: RefCell<Option<Arc<View>>> = const { RefCell::new(None) };
+}
+
+/// Puts a view (or none) in force on this thread until it is dropped.
+pub(super) struct InForce(Option<Arc<View>>);
+
+impl InForce {
+    pub(super) fn of(view: Option<Arc<View>>) -> Self {
+        Self(VIEW.with(|current| current.replace(view)))
+    }
+}
+
+impl Drop for InForce {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        VIEW.with(|current| *current.borrow_mut() = before);
+    }
+}
+
+/// The view in force on this thread.
+pub(super) fn current() -> Option<Arc<View>> {
+    VIEW.with(|current| current.borrow().clone())
+}
+
+/// Whether a view is in force on this thread.
+pub(super) fn is_restricted() -> bool {
+    VIEW.with(|current| current.borrow().is_some())
+}
+
+/// What tells the view in force apart; empty without one.
+pub(super) fn name() -> String {
+    VIEW.with(|current| current.borrow().as_ref().map_or_else(String::new, |view| view.name.clone()))
+}
+
+fn list(numbers: impl IntoIterator<Item = u8>) -> String {
+    let texts: Vec<String> = numbers.into_iter().map(|number| number.to_string()).collect();
+    if texts.is_empty() { "(-1)".to_owned() } else { format!("({})", texts.join(", ")) }
+}
+
+/// The words of a statement that stand where a table does.
+fn tables(sql: &str) -> Vec<&str> {
+    let mut words =
+        sql.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_')).filter(|word| !word.is_empty());
+    let mut found: Vec<&str> = Vec::new();
+    while let Some(word) = words.next() {
+        if matches!(word, "FROM" | "JOIN" | "INTO" | "UPDATE")
+            && let Some(table) = words.clone().next()
+            && table != "SELECT"
+            && !found.contains(&table)
+        {
+            found.push(table);
+        }
+    }
+    found
+}
+
+/// The same statement over what the view shows; or the table that it must not ask.
+pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) -> Result<Statement, String> {
+    let (sql, _) = statement.text(is_postgres);
+    let words = || sql.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let mut own = Vec::new();
+    // A word that is only a column costs an expression nobody uses.
+    let known = shadowed().iter().filter(|known| words().any(|word| word == known.name));
+    let mut asked: Vec<(String, &str, bool)> =
+        known.map(|known| (known.name.clone(), known.type_of, known.is_past)).collect();
+    for table in tables(&sql) {
+        if asked.iter().any(|(name, ..)| name == table) || HARMLESS.contains(&table) {
+            continue;
+        }
+        match table {
+            // Looking words up asks the visible resources itself.
+            "full_text" => {}
+            table if table.starts_with("notebook_") => asked.push((table.to_owned(), "(x.key & 255)", false)),
+            table => return Err(table.to_owned()),
+        }
+    }
+    if asked.is_empty() {
+        return Ok(statement.clone());
+    }
+    let schema = if is_postgres { "" } else { "main." };
+    for (place, clause) in view.clauses.iter().enumerate() {
+        if let Citizens::Some { keys, managed_by } = &clause.citizens {
+            own.push(permitted(place, keys, managed_by, schema, is_postgres));
+        }
+    }
+    for (name, is_past) in [("hidden_now", false), ("hidden_ever", true)] {
+        if !view.hidden.is_empty() && asked.iter().any(|(_, _, past)| *past == is_past) {
+            own.push(hidden(view, name, is_past, schema));
+        }
+    }
+    for (name, type_of, is_past) in &asked {
+        let mut shadow = Statement::new(&format!("{name} AS NOT MATERIALIZED (SELECT * FROM {schema}{name} x WHERE ("));
+        shadow.append(visible(view, type_of, *is_past, schema)).sql("))");
+        own.push(shadow);
+    }
+    let recursive = sql.starts_with("WITH RECURSIVE ");
+    if recursive && is_postgres {
+        // There a name in its own definition would mean itself.
+        return Err("a recursive statement".to_owned());
+    }
+    let mut whole = Statement::new(if recursive { "WITH RECURSIVE " } else { "WITH " });
+    for (place, part) in own.into_iter().enumerate() {
+        if place > 0 {
+            whole.sql(", ");
+        }
+        whole.append(part);
+    }
+    let skipped =
+        ["WITH RECURSIVE ", "WITH "].iter().find(|start| sql.starts_with(**start)).map_or(0, |start| start.len());
+    whole.sql(if skipped > 0 { ", " } else { " " });
+    whole.append(statement.resolved(is_postgres).without_start(skipped));
+    Ok(whole)
+}
+
+/// `permitted0(citizen)`: the citizens of a clause.
+fn permitted(place: usize, keys: &[i64], managed_by: &[i64], schema: &str, is_postgres: bool) -> Statement {
+    let array = serde_json::Value::from(keys.to_vec()).to_string();
+    let mut statement = Statement::new(&format!("permitted{place}(citizen) AS MATERIALIZED ("));
+    if is_postgres {
+        statement
+            .sql("SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(")
+            .bind(array.as_str())
+            .sql(" AS json))");
+    } else {
+        statement.sql("SELECT value FROM json_each(").bind(array.as_str()).sql(")");
+    }
+    if !managed_by.is_empty() {
+        let parameter = registry().find(super::owner::patient(), "organization").map_or(0, |found| found.number);
+        statement.sql(&format!(" UNION SELECT key FROM {schema}reference WHERE parameter = "));
+        statement.bind(i64::from(parameter)).sql(" AND target IN ").bind_list(managed_by.iter().copied()).uncached();
+    }
+    statement.sql(")");
+    statement
+}
+
+/// `hidden_now(key)`: what labels hide.
+fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
+    let counts = if is_past { "" } else { "current = 1 AND " };
+    let mut statement = Statement::new(&format!("{name}(key) AS MATERIALIZED ("));
+    if view.hidden.contains(&Label::SingleRecipient) {
+        statement.sql(&format!("SELECT key FROM {schema}label WHERE {counts}kind = {}", Label::SingleRecipient as i64));
+        let communication = definitions().resource_number("Communication").unwrap_or(0);
+        let between: Vec<i64> = ["recipient", "sender"]
+            .iter()
+            .filter_map(|code| registry().find(communication, code))
+            .map(|found| i64::from(found.number))
+            .collect();
+        if !view.own.is_empty() && !is_past {
+            statement.sql(&format!(" EXCEPT SELECT key FROM {schema}reference WHERE parameter IN ")).bind_list(between);
+            statement.sql(" AND target IN ").bind_list(view.own.iter().copied()).uncached();
+        }
+        statement.sql(" UNION ");
+    }
+    let kinds: Vec<String> = view
+        .hidden
+        .iter()
+        .filter(|label| **label != Label::SingleRecipient)
+        .map(|label| (*label as i64).to_string())
+        .chain(std::iter::once("-1".to_owned()))
+        .collect();
+    statement.sql(&format!("SELECT key FROM {schema}label WHERE {counts}kind IN ({}))", kinds.join(", ")));
+    statement
+}
+
+/// Whether a row `x` is visible.
+fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement {
+    let mut statement = Statement::new("(");
+    if view.clauses.is_empty() {
+        statement.sql("1 = 0");
+    }
+    for (place, clause) in view.clauses.iter().enumerate() {
+        if place > 0 {
+            statement.sql(" OR ");
+        }
+        statement.sql(&format!("({type_of} IN {}", list(clause.types.iter().copied())));
+        if matches!(clause.citizens, Citizens::Some { .. }) {
+            let open = clause.types.iter().copied().filter(|number| open_types().contains(number));
+            let counts = if is_past { "" } else { " AND o.current = 1" };
+            statement.sql(&format!(
+                " AND ({type_of} IN {} OR (SELECT min(CASE WHEN o.citizen IN (SELECT citizen FROM permitted{place}) THEN 1 ELSE 0 END) FROM {schema}owner o WHERE o.key = x.key{counts}) = 1)",
+                list(open)
+            ));
+        }
+        for (number, alternatives) in &clause.constraints {
+            statement.sql(&format!(" AND ({type_of} <> {number}"));
+            for conditions in alternatives {
+                statement.sql(" OR (1 = 1");
+                for condition in conditions {
+                    match key_set(condition) {
+                        Some(keys) => statement.sql(" AND x.key IN (").append(keys).sql(")"),
+                        None => statement.sql(" AND 1 = 0"),
+                    };
+                }
+                statement.sql(")");
+            }
+            statement.sql(")").uncached();
+        }
+        statement.sql(")");
+    }
+    statement.sql(")");
+    if !view.hidden.is_empty() {
+        let name = if is_past { "hidden_ever" } else { "hidden_now" };
+        statement.sql(&format!(" AND x.key NOT IN (SELECT key FROM {name})"));
+    }
+    statement
+}
+
+impl View {
+    /// Whether all citizens are seen.
+    #[must_use]
+    pub fn sees_everybody(&self) -> bool {
+        self.clauses.iter().all(|clause| clause.citizens == Citizens::All)
+    }
+
+    /// Whether a resource of a type may be written at all under this view.
+    #[must_use]
+    pub fn may_write(&self, type_number: u8) -> bool {
+        !self.unwritable.contains(&type_number)
+            && (self.sees_everybody()
+                || !(open_types().contains(&type_number) || governing_types().contains(&type_number)))
+    }
+
+    /// Whose resources of a type are seen: `None` for nobody's.
+    pub(super) fn citizens_of(&self, type_number: u8) -> impl Iterator<Item = &Citizens> {
+        self.clauses.iter().filter(move |clause| clause.types.contains(&type_number)).map(|clause| &clause.citizens)
+    }
+
+    /// Whether a scope's search parameters narrow what is seen of a type.
+    pub(super) fn is_narrowed(&self, type_number: u8) -> bool {
+        let mut of_type = self.clauses.iter().filter(|clause| clause.types.contains(&type_number)).peekable();
+        of_type.peek().is_some()
+            && of_type.all(|clause| clause.constraints.iter().any(|(number, _)| *number == type_number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_found_where_they_stand() {
+        let sql = "SELECT count(*) FROM (SELECT key FROM token WHERE x) k JOIN resource r ON 1 LEFT JOIN version v";
+        assert_eq!(tables(sql), ["token", "resource", "version"]);
+    }
+
+    #[test]
+    fn a_table_that_is_not_known_is_not_asked() {
+        let view = View {
+            clauses: Vec::new(),
+            hidden: Vec::new(),
+            own: Vec::new(),
+            unwritable: Vec::new(),
+            name: String::new(),
+        };
+        let asked = |sql: &str| restricted(&view, &Statement::new(sql), false);
+        assert_eq!(asked("SELECT 1 FROM some_new_table").unwrap_err(), "some_new_table");
+        assert_eq!(asked("SELECT 1 FROM owner").unwrap_err(), "owner");
+        let (text, _) = asked("SELECT key FROM resource").unwrap().text(false);
+        assert!(text.starts_with("WITH resource AS NOT MATERIALIZED (SELECT * FROM main.resource x WHERE"), "{text}");
+    }
+}
