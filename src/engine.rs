@@ -110,10 +110,12 @@ impl Engine {
         }
     }
 
-    /// The same engine for a caller: whatever is asked of it is asked by them.
+    /// The same engine for a caller of whom nothing need be looked up: whom nobody asks, or who sees nothing. Others
+    /// come by [`Self::for_known`].
     #[must_use]
     pub fn for_caller(&self, caller: Arc<Caller>) -> Self {
-        Self { caller, ..self.clone() }
+        let view = if relations::sees_all(&caller) { None } else { Some(Arc::new(crate::store::View::closed())) };
+        Self { store: self.store.with_view(view), caller, ..self.clone() }
     }
 
     /// Who asks.
@@ -134,15 +136,6 @@ impl Engine {
         let letter = interaction.letter();
         let text = format!("the access token does not allow this; it takes a scope such as system/{name}.{letter}");
         Err(Rejection::new(403, IssueCode::Forbidden, text))
-    }
-
-    /// Refuses a search that goes beyond its type, by references or lists, to callers who may not read all types:
-    /// what it finds tells of resources that their token does not name.
-    ///
-    /// # Errors
-    /// 403 with the scope that would be needed.
-    fn permit_reach(&self, pairs: &[(String, String)]) -> Result<(), Rejection> {
-        if pairs.iter().any(|(name, _)| goes_beyond_its_type(name)) { self.permit_everything() } else { Ok(()) }
     }
 
     /// Refuses callers who may not read all types, for what looks at any of them.
@@ -193,45 +186,5 @@ impl Engine {
         tokio::task::spawn_blocking(move || work(&engine))
             .await
             .unwrap_or_else(|_| Err(Rejection::internal("an internal error was caught")))
-    }
-}
-
-/// Chains have a point; the others are known by their beginning.
-fn goes_beyond_its_type(parameter: &str) -> bool {
-    const BEYOND: [&str; 5] = ["_has", "_include", "_revinclude", "_list", "_filter"];
-    parameter.contains('.') || BEYOND.iter().any(|name| parameter.starts_with(name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::{Scopes, Subject};
-    use crate::store::{Database, StoreOptions};
-
-    /// An engine for a system that may do this.
-    fn engine(folder: &std::path::Path, scope: &str) -> Engine {
-        let database = Database::Sqlite(folder.join("a.db"));
-        let store = Store::open(StoreOptions::new(database, crate::notebook::project)).unwrap();
-        let subject = Subject::System { client: "c".to_owned(), organization: None };
-        let caller = Caller::known(subject, Scopes::parse(scope));
-        Engine::new(store, EngineSettings::default()).for_caller(Arc::new(caller))
-    }
-
-    #[test]
-    fn a_search_beyond_its_type_takes_all_types() {
-        let folder = std::env::temp_dir().join(format!("renraku-reach-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let asks = |engine: &Engine, name: &str| engine.permit_reach(&[(name.to_owned(), "x".to_owned())]).is_ok();
-        let narrow = engine(&folder, "system/Observation.rs");
-        assert!(narrow.permit(Interaction::Search, "Observation").is_ok());
-        assert!(asks(&narrow, "code") && asks(&narrow, "subject:Patient") && asks(&narrow, "_lastUpdated"));
-        for name in
-            ["patient.name", "_has:Condition:patient:code", "_include", "_revinclude:iterate", "_list", "_filter"]
-        {
-            assert!(!asks(&narrow, name), "{name}");
-        }
-        drop(narrow);
-        assert!(asks(&engine(&folder, "system/*.rs"), "patient.name"));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Who has to do with whom, read off FHIR resources: teams, roles, consents, agreements. Pure.
 
 use super::scope::{GrantContext, Scopes};
-use super::{Caller, Interaction, Subject};
+use super::{Caller, Subject};
 use crate::format::json::Node;
 use crate::r4::datetime::span;
 use crate::r4::definitions;
@@ -122,13 +122,12 @@ pub fn hidden_from(caller: &Caller) -> Vec<Label> {
     }
 }
 
-/// The types that the scopes of a context show, each with the search parameters that narrow it, where all its scopes
-/// have some.
+/// The types for which the scopes of a context allow one of these interactions, each with the search parameters that
+/// narrow it, where all its scopes have some.
 #[must_use]
-pub fn shown_types(scopes: &Scopes, context: GrantContext) -> Vec<(u8, Vec<Vec<(String, String)>>)> {
-    let shows = |bits: u8| bits & (Interaction::Read as u8 | Interaction::Search as u8) != 0;
+pub fn shown_types(scopes: &Scopes, context: GrantContext, bits: u8) -> Vec<(u8, Vec<Vec<(String, String)>>)> {
     let grants: Vec<_> =
-        scopes.grants.iter().filter(|grant| grant.context == context && shows(grant.interactions)).collect();
+        scopes.grants.iter().filter(|grant| grant.context == context && grant.interactions & bits != 0).collect();
     let of = |number: u8| {
         let name = &definitions().resource_by_number(number)?.name;
         let about: Vec<_> = grants.iter().filter(|grant| grant.is_about(name)).collect();

@@ -113,7 +113,6 @@ impl Engine {
         // Some clients send the type with it: "Patient?identifier=…".
         let text = text.split_once('?').map_or(text, |(_, criteria)| criteria);
         let pairs = decode_pairs(text);
-        self.permit_reach(&pairs)?;
         let query = parse_query(type_number, &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
         let selects = query.conditions.iter().any(|condition| !matches!(condition, Condition::Missing { .. }));
         if !selects {

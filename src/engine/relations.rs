@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 
 use super::{Engine, Rejection};
 use crate::access::relation::{Said, agree, consent, covers, hidden_from, is_in_team, shown_types, target};
-use crate::access::{Caller, GrantContext, Subject};
+use crate::access::{Caller, GrantContext, Interaction, Subject};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::outcome::IssueCode;
@@ -60,6 +60,16 @@ fn parsed(found: &Found) -> Node<'_> {
     json::parse(&found.version.body).unwrap_or(Node::Null)
 }
 
+/// Callers without a view: nothing is hidden from a system that acts for no organization and may read all types.
+pub(super) fn sees_all(caller: &Caller) -> bool {
+    let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
+    caller.is_trusted() || (is_whole && caller.may(Interaction::Read, "") && caller.may(Interaction::Search, ""))
+}
+
+/// What a context lets be read; what it lets be written, and is then seen while writing.
+const READING: u8 = Interaction::Read as u8 | Interaction::Search as u8;
+const WRITING: u8 = Interaction::Create as u8 | Interaction::Update as u8 | Interaction::Delete as u8;
+
 impl Engine {
     /// The same engine for a known caller, with the view that is theirs. Blocks when it is not known yet.
     ///
@@ -73,7 +83,7 @@ impl Engine {
     /// The same when its view is known already; never blocks.
     #[must_use]
     pub fn for_known_now(&self, caller: &Arc<Caller>) -> Option<Self> {
-        if caller.is_trusted() {
+        if sees_all(caller) {
             return Some(self.for_caller(Arc::clone(caller)));
         }
         let view = self.kept_view(&name_of(caller))?;
@@ -91,7 +101,7 @@ impl Engine {
 
     /// What a caller may see; `None` for everything.
     fn view_of(&self, caller: &Caller) -> Result<Option<Arc<View>>, Rejection> {
-        if caller.is_trusted() {
+        if sees_all(caller) {
             return Ok(None);
         }
         let name = name_of(caller);
@@ -105,7 +115,8 @@ impl Engine {
     }
 
     /// An engine that sees everything, to decide with.
-    fn all_seeing(&self) -> Self {
+    #[must_use]
+    pub fn all_seeing(&self) -> Self {
         Self { store: self.store.unrestricted(), caller: Caller::program(), ..self.clone() }
     }
 
@@ -149,10 +160,11 @@ impl Engine {
             None => Citizens::All,
             Some(reach) => engine.citizens(reach)?,
         };
-        let mut clauses = Vec::new();
+        let (mut clauses, mut writing) = (Vec::new(), Vec::new());
         let audit = number("AuditEvent");
         if caller.subject != Subject::Nobody {
-            clauses.extend(engine.clause(caller, context, citizens.clone())?);
+            clauses.extend(engine.clause(caller, context, citizens.clone(), READING)?);
+            writing.extend(engine.clause(caller, context, citizens.clone(), WRITING)?);
             // The patient in context, as far as the caller has to do with them.
             if let Some(patient) = &caller.patient {
                 let key = self.store.unrestricted().key_of(number("Patient"), patient)?;
@@ -163,22 +175,29 @@ impl Engine {
                 };
                 let keys = key.filter(|_| is_reached).into_iter().collect();
                 let only = Citizens::Some { keys, managed_by: Vec::new() };
-                clauses.extend(engine.clause(caller, GrantContext::Patient, only)?);
+                clauses.extend(engine.clause(caller, GrantContext::Patient, only.clone(), READING)?);
+                writing.extend(engine.clause(caller, GrantContext::Patient, only, WRITING)?);
             }
         }
         // Who looked at what is for auditors.
         let is_auditor = caller.roles.iter().any(|role| role == "auditor");
-        for clause in &mut clauses {
+        for clause in clauses.iter_mut().chain(&mut writing) {
             clause.types.retain(|number| *number != audit);
         }
         if is_auditor && scopes.allow(crate::access::Interaction::Read, "AuditEvent") {
             clauses.push(ViewClause { types: vec![audit], citizens: Citizens::All, constraints: Vec::new() });
         }
-        let mut own = Vec::new();
-        for reference in reach.iter().flat_map(|reach| &reach.own).filter(|own| !own.starts_with("Organization/")) {
+        let (mut own, mut circles) = (Vec::new(), Vec::new());
+        for reference in reach.iter().flat_map(|reach| &reach.own) {
             if let Some((type_name, id)) = reference.split_once('/') {
-                own.extend(self.store.unrestricted().key_of(number(type_name), id)?);
+                let key = engine.store.key_of(number(type_name), id)?;
+                if type_name == "Organization" { circles.extend(key) } else { own.extend(key) }
             }
+        }
+        if let Some(reach) = &reach
+            && !reach.own.is_empty()
+        {
+            circles.extend(engine.find("Group", &[("member", reach.own.join(","))])?.iter().map(|found| found.key));
         }
         // By these it is decided who has to do with whom: patients and families do not change them.
         let is_layman = matches!(&caller.subject, Subject::Person { user, .. } if matches!(user.type_name.as_str(), "Patient" | "RelatedPerson"));
@@ -186,7 +205,17 @@ impl Engine {
         if is_layman {
             unwritable.extend(["CareTeam", "RelatedPerson", "EpisodeOfCare", "Patient"].map(number));
         }
-        Ok(Some(View { clauses, hidden: hidden_from(caller), own, unwritable, name: format!(" as {name}") }))
+        let mut view = View {
+            clauses,
+            hidden: hidden_from(caller),
+            own,
+            circles,
+            unwritable,
+            writing: None,
+            name: format!(" as {name}"),
+        };
+        view.writing = Some(Arc::new(View { clauses: writing, ..view.clone() }));
+        Ok(Some(view))
     }
 
     fn clause(
@@ -194,8 +223,9 @@ impl Engine {
         caller: &Caller,
         context: GrantContext,
         citizens: Citizens,
+        bits: u8,
     ) -> Result<Option<ViewClause>, Rejection> {
-        let shown = shown_types(&caller.scopes, context);
+        let shown = shown_types(&caller.scopes, context, bits);
         let mut constraints = Vec::new();
         for (type_number, alternatives) in shown.iter().filter(|(_, alternatives)| !alternatives.is_empty()) {
             let mut read: Vec<Vec<Condition>> = Vec::new();

@@ -291,7 +291,6 @@ impl Engine {
         lenient: bool,
     ) -> Result<Query, Rejection> {
         self.permit(Interaction::Search, place.type_name())?;
-        self.permit_reach(pairs)?;
         let options = self.parse_options(lenient);
         let parsed = |number: u8| {
             let query =

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::access::Caller;
 use crate::engine::{Engine, Refusal, Rejection};
 use crate::fls::facts::TYPES;
 use crate::fls::registry::{Status, status};
@@ -105,7 +104,7 @@ pub fn keep(engine: Engine) {
 
 fn run(engine: &Engine, today: Day, progress: &mut dyn FnMut(usize)) -> Result<Done, Rejection> {
     // Whoever asks: what is derived is derived from everything.
-    let engine = &engine.for_caller(Caller::program());
+    let engine = &engine.all_seeing();
     let rules = engine.liaison_rules();
     // Where the setting changed, resources are to be made for all.
     let with_resources = if engine.settings().liaison { "+resources" } else { "" };
@@ -343,7 +342,7 @@ pub fn put_all(engine: &Engine, resources: Vec<Node<'static>>) -> Result<(), Rej
 /// # Errors
 /// What the database says.
 pub fn follow_up(engine: &Engine, patient: &str) -> Result<(), Rejection> {
-    let engine = &engine.for_caller(Caller::program());
+    let engine = &engine.all_seeing();
     let rules = engine.liaison_rules();
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let keys = engine.store().liaison_keys(&[patient.to_owned()])?;

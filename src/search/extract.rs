@@ -15,7 +15,7 @@ use crate::r4::{TypeId, definitions};
 
 use super::fold::key_form;
 use super::registry::{Parameter, Registry};
-use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form};
+use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form, security_context};
 use super::shape::Shape;
 use super::text::{FullText, text_row};
 use super::values::{self, Measured, quantities, span, strings, tokens};
@@ -41,6 +41,13 @@ const MAX_COMPOSITE: usize = 1_000;
 pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -> IndexRows {
     let mut rows = extract_some(type_number, resource, options, |_| true);
     rows.text = text_row(resource, options.full_text);
+    // Whose content a Binary is: no search parameter of the standard says.
+    if definitions().resource_by_number(type_number).is_some_and(|found| found.name == "Binary")
+        && let Some(text) = resource.get("securityContext").and_then(|context| context.text("reference"))
+    {
+        literal(security_context(type_number), text, false, options.base_url.as_deref(), &mut rows);
+        sort(&mut rows);
+    }
     rows
 }
 

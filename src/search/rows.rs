@@ -108,6 +108,13 @@ pub struct ReferenceRow {
     pub target_id: String,
 }
 
+/// The number of the reference `Binary.securityContext`, which no search parameter of the standard is about: the last
+/// place of the type's numbers.
+#[must_use]
+pub const fn security_context(binary: u8) -> i32 {
+    (binary as i32) << 8 | 255
+}
+
 /// A URI, canonical, or absolute reference to elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UriRow {

@@ -81,6 +81,7 @@ fn ties(type_number: u8) -> &'static Ties {
                 .collect();
             let is_citizen = found.name == "Patient";
             let codes = if codes.is_empty() { vec!["patient", "subject"] } else { codes };
+            let proxy = (found.name == "Binary").then(|| crate::search::rows::security_context(number));
             let parameter = |code: &str| registry().find(number, code);
             let parameters = codes
                 .iter()
@@ -88,7 +89,7 @@ fn ties(type_number: u8) -> &'static Ties {
                 .map(|found| found.number);
             Ties {
                 // A Patient that another links to is a citizen of their own.
-                parameters: if is_citizen { Vec::new() } else { parameters.collect() },
+                parameters: if is_citizen { Vec::new() } else { parameters.chain(proxy).collect() },
                 is_citizen,
                 labels: ["_security", "_tag"]
                     .iter()

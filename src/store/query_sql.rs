@@ -239,7 +239,7 @@ fn references(parameters: &[i32], tests: &[ReferenceTest]) -> Statement {
     let mut statement = Statement::default();
     if !local.is_empty() || (elsewhere.is_empty() && hierarchies.peek().is_none()) {
         statement.append(from_table("reference", parameters)).sql(" AND target IN (");
-        statement.sql("SELECT key FROM resource WHERE ");
+        statement.sql("SELECT key FROM resource_name WHERE ");
         any(&mut statement, &local, |statement, (types, ids)| {
             statement.sql("type IN ").bind_list(types.iter().map(|number| i64::from(*number)));
             match ids.as_slice() {

@@ -64,7 +64,7 @@ const OPEN: [&str; 34] = [
 const GOVERNING: [&str; 6] = ["AuditEvent", "Bundle", "Consent", "Contract", "Device", "Provenance"];
 
 /// Tables about no resource, or only about definitions.
-const HARMLESS: [&str; 19] = [
+const HARMLESS: [&str; 20] = [
     "setting",
     "system",
     "search_parameter",
@@ -80,6 +80,7 @@ const HARMLESS: [&str; 19] = [
     "import_progress",
     "json_each",
     "json_array_elements_text",
+    "resource_name",
     "m",
     "h",
     "c",
@@ -136,6 +137,10 @@ pub struct View {
     pub hidden: Vec<Label>,
     /// The keys of the resources that stand for the caller: what is for a single recipient is shown to them.
     pub own: Vec<i64>,
+    /// The keys of their facilities, and of groups they belong to.
+    pub circles: Vec<i64>,
+    /// The same for what is written: what a token lets be written it need not let be read.
+    pub writing: Option<Arc<View>>,
     /// Numbers of types that the caller does not write, whatever the token allows.
     pub unwritable: Vec<u8>,
     /// Tells views apart where positions of pages are checked.
@@ -172,12 +177,13 @@ thread_local! {
     static VIEW: RefCell<Option<Arc<View>>> = const { RefCell::new(None) };
 }
 
-/// Puts a view (or none) in force on this thread until it is dropped.
-pub(super) struct InForce(Option<Arc<View>>);
+/// Puts a view (or none) in force on this thread until it is dropped. It cannot go to another thread, where nothing
+/// would be in force.
+pub(super) struct InForce(Option<Arc<View>>, std::marker::PhantomData<*const ()>);
 
 impl InForce {
     pub(super) fn of(view: Option<Arc<View>>) -> Self {
-        Self(VIEW.with(|current| current.replace(view)))
+        Self(VIEW.with(|current| current.replace(view)), std::marker::PhantomData)
     }
 }
 
@@ -254,6 +260,9 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
             own.push(permitted(place, keys, managed_by, schema, is_postgres));
         }
     }
+    if view.has_circles() {
+        own.push(mine(view, schema));
+    }
     for (name, is_past) in [("hidden_now", false), ("hidden_ever", true)] {
         if !view.hidden.is_empty() && asked.iter().any(|(_, _, past)| *past == is_past) {
             own.push(hidden(view, name, is_past, schema));
@@ -304,12 +313,69 @@ fn permitted(place: usize, keys: &[i64], managed_by: &[i64], schema: &str, is_po
     statement
 }
 
+/// `mine(key)`: what is from the caller, or for them or a circle of theirs; counts where it is about no citizen.
+fn mine(view: &View, schema: &str) -> Statement {
+    let mut statement = Statement::new("mine(key) AS MATERIALIZED (SELECT key FROM ");
+    statement.sql(&format!("{schema}reference WHERE parameter IN ")).bind_list(between().iter().copied());
+    statement.sql(" AND target IN ").bind_list(view.own.iter().chain(&view.circles).copied()).uncached();
+    statement.sql(")");
+    statement
+}
+
+/// The parameters that name those between whom something goes, where it may be about no citizen.
+fn between() -> &'static [i64] {
+    static NUMBERS: OnceLock<Vec<i64>> = OnceLock::new();
+    NUMBERS.get_or_init(|| {
+        let named = [
+            ("Communication", "sender"),
+            ("Communication", "recipient"),
+            ("Group", "member"),
+            ("Task", "owner"),
+            ("Task", "requester"),
+            ("Appointment", "actor"),
+            ("Schedule", "actor"),
+            ("DocumentReference", "author"),
+            ("Media", "operator"),
+            ("QuestionnaireResponse", "author"),
+        ];
+        let number = |(name, code)| registry().find(definitions().resource_number(name)?, code);
+        named.into_iter().filter_map(number).map(|found| i64::from(found.number)).collect()
+    })
+}
+
+/// The parameters by which a resource names who made it or keeps it.
+fn naming_authors() -> &'static [i64] {
+    static NUMBERS: OnceLock<Vec<i64>> = OnceLock::new();
+    NUMBERS.get_or_init(|| {
+        let named = [
+            ("Communication", "sender"),
+            ("Composition", "author"),
+            ("Condition", "asserter"),
+            ("DiagnosticReport", "performer"),
+            ("DocumentReference", "author"),
+            ("DocumentReference", "custodian"),
+            ("Encounter", "service-provider"),
+            ("MedicationRequest", "requester"),
+            ("Observation", "performer"),
+            ("Procedure", "performer"),
+        ];
+        let number = |(name, code)| registry().find(definitions().resource_number(name)?, code);
+        named.into_iter().filter_map(number).map(|found| i64::from(found.number)).collect()
+    })
+}
+
+/// Whether a parameter is one of those.
+pub(super) fn is_between(parameter: i32) -> bool {
+    between().contains(&i64::from(parameter))
+}
+
 /// `hidden_now(key)`: what labels hide.
 fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
     let counts = if is_past { "" } else { "current = 1 AND " };
     let mut statement = Statement::new(&format!("{name}(key) AS MATERIALIZED ("));
     if view.hidden.contains(&Label::SingleRecipient) {
-        statement.sql(&format!("SELECT key FROM {schema}label WHERE {counts}kind = {}", Label::SingleRecipient as i64));
+        let kind = Label::SingleRecipient as i64;
+        statement.sql(&format!("SELECT key FROM (SELECT key FROM {schema}label WHERE {counts}kind = {kind}"));
         let communication = definitions().resource_number("Communication").unwrap_or(0);
         let between: Vec<i64> = ["recipient", "sender"]
             .iter()
@@ -320,12 +386,23 @@ fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
             statement.sql(&format!(" EXCEPT SELECT key FROM {schema}reference WHERE parameter IN ")).bind_list(between);
             statement.sql(" AND target IN ").bind_list(view.own.iter().copied()).uncached();
         }
-        statement.sql(" UNION ");
+        statement.sql(") s UNION ");
+    }
+    if view.hidden.contains(&Label::Undelivered) {
+        // Not to other institutions: those whom the resource names, as its author or in another part, are none.
+        let kind = Label::Undelivered as i64;
+        statement.sql(&format!("SELECT key FROM (SELECT key FROM {schema}label WHERE {counts}kind = {kind}"));
+        if !is_past && view.has_circles() {
+            statement.sql(&format!(" EXCEPT SELECT key FROM {schema}reference WHERE parameter IN "));
+            statement.bind_list(naming_authors().iter().copied()).sql(" AND target IN ");
+            statement.bind_list(view.own.iter().chain(&view.circles).copied()).uncached();
+        }
+        statement.sql(") u UNION ");
     }
     let kinds: Vec<String> = view
         .hidden
         .iter()
-        .filter(|label| **label != Label::SingleRecipient)
+        .filter(|label| !matches!(label, Label::SingleRecipient | Label::Undelivered))
         .map(|label| (*label as i64).to_string())
         .chain(std::iter::once("-1".to_owned()))
         .collect();
@@ -346,11 +423,22 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
         statement.sql(&format!("({type_of} IN {}", list(clause.types.iter().copied())));
         if matches!(clause.citizens, Citizens::Some { .. }) {
             let open = clause.types.iter().copied().filter(|number| open_types().contains(number));
-            let counts = if is_past { "" } else { " AND o.current = 1" };
+            // What is deleted has no owners any more: all there were count.
+            let counts = match (is_past, type_of) {
+                (true, _) => "",
+                (false, "x.type") => " AND (o.current = 1 OR x.state <> 1)",
+                (false, _) => " AND o.current = 1",
+            };
             statement.sql(&format!(
-                " AND ({type_of} IN {} OR (SELECT min(CASE WHEN o.citizen IN (SELECT citizen FROM permitted{place}) THEN 1 ELSE 0 END) FROM {schema}owner o WHERE o.key = x.key{counts}) = 1)",
+                " AND ({type_of} IN {} OR (SELECT min(CASE WHEN o.citizen IN (SELECT citizen FROM permitted{place}) THEN 1 ELSE 0 END) FROM {schema}owner o WHERE o.key = x.key{counts}) = 1",
                 list(open)
             ));
+            if view.has_circles() {
+                statement.sql(&format!(
+                    " OR (x.key IN (SELECT key FROM mine) AND NOT EXISTS (SELECT 1 FROM {schema}owner o WHERE o.key = x.key))"
+                ));
+            }
+            statement.sql(")");
         }
         for (number, alternatives) in &clause.constraints {
             statement.sql(&format!(" AND ({type_of} <> {number}"));
@@ -377,6 +465,30 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
 }
 
 impl View {
+    /// Whether there is anybody whose own something can be.
+    fn has_circles(&self) -> bool {
+        !(self.own.is_empty() && self.circles.is_empty())
+    }
+
+    /// One that shows nothing.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self {
+            clauses: Vec::new(),
+            hidden: Vec::new(),
+            own: Vec::new(),
+            circles: Vec::new(),
+            writing: None,
+            unwritable: Vec::new(),
+            name: " as nobody".to_owned(),
+        }
+    }
+
+    /// Whether one of these keys is the caller, their facility or a group of theirs.
+    pub(super) fn is_own(&self, key: i64) -> bool {
+        self.own.contains(&key) || self.circles.contains(&key)
+    }
+
     /// Whether all citizens are seen.
     #[must_use]
     pub fn sees_everybody(&self) -> bool {
@@ -416,13 +528,7 @@ mod tests {
 
     #[test]
     fn a_table_that_is_not_known_is_not_asked() {
-        let view = View {
-            clauses: Vec::new(),
-            hidden: Vec::new(),
-            own: Vec::new(),
-            unwritable: Vec::new(),
-            name: String::new(),
-        };
+        let view = View::closed();
         let asked = |sql: &str| restricted(&view, &Statement::new(sql), false);
         assert_eq!(asked("SELECT 1 FROM some_new_table").unwrap_err(), "some_new_table");
         assert_eq!(asked("SELECT 1 FROM owner").unwrap_err(), "owner");

@@ -274,23 +274,56 @@ impl<'a> WriteTransaction<'a> {
         let Some(head) = self.head(type_number, id)?.filter(|head| head.state != STATE_REFERENCED) else {
             return Ok(None);
         };
-        Ok(self.shows(&head)?.then(|| head.version()))
+        let is_shown = match self.view.clone() {
+            None => true,
+            Some(view) => self.shows(&view, &head)? || self.may_touch(&head)?,
+        };
+        Ok(is_shown.then(|| head.version()))
     }
 
-    /// Whether the view in force shows a resource.
-    fn shows(&mut self, head: &Head) -> Result<bool, StoreError> {
-        let Some(view) = self.view.clone() else { return Ok(true) };
+    /// Whether the view for what is written shows a resource.
+    fn may_touch(&mut self, head: &Head) -> Result<bool, StoreError> {
+        match self.writing_view() {
+            None => Ok(true),
+            Some(view) => self.shows(&view, head),
+        }
+    }
+
+    /// Whether a view shows a resource.
+    fn shows(&mut self, view: &Arc<View>, head: &Head) -> Result<bool, StoreError> {
         if let Some(touched) = self.touched.get(&head.key) {
             let (type_number, rows) = (touched.type_number, touched.rows.clone());
             let is_hidden = owner::labels(type_number, &rows).iter().any(|label| view.hidden.contains(label));
             return Ok(!is_hidden
                 && !view.is_narrowed(type_number)
-                && self.belongs(&view, type_number, head.key, &rows)?);
+                && self.belongs(view, type_number, head.key, &rows)?);
         }
         let mut statement = Statement::new("SELECT key FROM resource WHERE key = ");
         statement.bind(head.key);
-        let _shown = InForce::of(Some(view));
+        let _shown = InForce::of(Some(Arc::clone(view)));
         Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
+    }
+
+    /// The view for what is written.
+    fn writing_view(&self) -> Option<Arc<View>> {
+        let view = self.view.as_ref()?;
+        Some(Arc::clone(view.writing.as_ref().unwrap_or(view)))
+    }
+
+    /// Whether a resource names the caller, a facility or a group of theirs as one between whom it goes.
+    fn is_theirs(&mut self, view: &View, rows: &IndexRows) -> Result<bool, StoreError> {
+        let named: Vec<(u8, String)> = rows
+            .references
+            .iter()
+            .filter(|row| super::view::is_between(row.parameter))
+            .map(|row| (row.target_type, row.target_id.clone()))
+            .collect();
+        for (type_number, id) in named {
+            if self.head(type_number, &id)?.is_some_and(|head| view.is_own(head.key)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a resource with these index values belongs to citizens of the view only.
@@ -308,6 +341,9 @@ impl<'a> WriteTransaction<'a> {
                 continue;
             }
             let owners: Vec<String> = owner::owners(type_number, rows).into_iter().map(str::to_owned).collect();
+            if owners.is_empty() && self.is_theirs(view, rows)? {
+                return Ok(true);
+            }
             let mut all = !owners.is_empty();
             for id in owners {
                 let patient = self.head(owner::patient(), &id)?;
@@ -363,7 +399,7 @@ impl<'a> WriteTransaction<'a> {
         rows: &IndexRows,
         fresh_id: bool,
     ) -> Result<(), StoreError> {
-        let Some(view) = self.view.clone() else { return Ok(()) };
+        let Some(view) = self.writing_view() else { return Ok(()) };
         if !view.may_write(type_number) {
             return Err(StoreError::Denied("resources of this type are written by administrators only".to_owned()));
         }
@@ -371,7 +407,7 @@ impl<'a> WriteTransaction<'a> {
             return Err(StoreError::Denied("a scope with search parameters does not write".to_owned()));
         }
         match head.filter(|head| head.state != STATE_REFERENCED) {
-            Some(head) if !self.shows(head)? => return Err(StoreError::Hidden),
+            Some(head) if !self.may_touch(head)? => return Err(StoreError::Hidden),
             Some(_) => {}
             // Whether an id is taken by what is not visible must not be told.
             None if !fresh_id && !view.sees_everybody() => return Err(StoreError::Hidden),
@@ -504,7 +540,7 @@ impl<'a> WriteTransaction<'a> {
         let Some(head) = self.head(type_number, id)?.filter(|head| head.state == STATE_LIVE) else {
             return Ok(None);
         };
-        if !self.shows(&head)? {
+        if !self.may_touch(&head)? {
             return Ok(None);
         }
         if self.view.as_ref().is_some_and(|view| !view.may_write(type_number)) {

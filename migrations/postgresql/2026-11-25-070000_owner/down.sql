@@ -1,2 +1,3 @@
+DROP VIEW resource_name;
 DROP TABLE label;
 DROP TABLE owner;

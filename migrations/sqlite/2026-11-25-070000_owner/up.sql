@@ -13,3 +13,6 @@ CREATE TABLE label (
     current INTEGER NOT NULL,
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
+
+-- Ids by key, for references only: what a view hides is hidden where its rows are, not where its name is resolved.
+CREATE VIEW resource_name AS SELECT key, type, id FROM resource;

@@ -76,7 +76,7 @@ pub(super) fn named_by(parameter: i32, target: &Named, condition: &Condition) ->
 
 /// The keys of a resource and of all that is below or above it. `UNION` ends at circles.
 pub(super) fn hierarchy(type_number: u8, id: &str, parent: i32, below: bool) -> Statement {
-    let mut statement = Statement::new("WITH RECURSIVE h(key) AS (SELECT key FROM resource WHERE type = ");
+    let mut statement = Statement::new("WITH RECURSIVE h(key) AS (SELECT key FROM resource_name WHERE type = ");
     statement.bind(i64::from(type_number)).sql(" AND id = ").bind(id).sql(" UNION ");
     statement.sql(if below {
         "SELECT p.key FROM h JOIN reference p ON p.target = h.key"
@@ -89,7 +89,7 @@ pub(super) fn hierarchy(type_number: u8, id: &str, parent: i32, below: bool) -> 
 
 /// The keys of resources that one of these references ties to the owner of a compartment.
 pub(super) fn compartment(owner_type: u8, owner_id: &str, parameters: &[i32], itself: bool) -> Statement {
-    let mut owner = Statement::new("SELECT key FROM resource WHERE type = ");
+    let mut owner = Statement::new("SELECT key FROM resource_name WHERE type = ");
     owner.bind(i64::from(owner_type)).sql(" AND id = ").bind(owner_id);
     let mut statement = from_table("reference", parameters);
     statement.sql(" AND target IN (").append(owner.clone()).sql(")");
