@@ -194,10 +194,13 @@ impl Engine {
                 if type_name == "Organization" { circles.extend(key) } else { own.extend(key) }
             }
         }
-        if let Some(reach) = &reach
-            && !reach.own.is_empty()
-        {
-            circles.extend(engine.find("Group", &[("member", reach.own.join(","))])?.iter().map(|found| found.key));
+        // What a Group may have as members (FHIR R4 group.html).
+        let may_join = |own: &&String| {
+            ["Practitioner/", "PractitionerRole/", "Patient/"].iter().any(|start| own.starts_with(start))
+        };
+        let members: Vec<String> = reach.iter().flat_map(|reach| &reach.own).filter(may_join).cloned().collect();
+        if !members.is_empty() {
+            circles.extend(engine.find("Group", &[("member", members.join(","))])?.iter().map(|found| found.key));
         }
         // By these it is decided who has to do with whom: patients and families do not change them.
         let is_layman = matches!(&caller.subject, Subject::Person { user, .. } if matches!(user.type_name.as_str(), "Patient" | "RelatedPerson"));

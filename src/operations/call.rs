@@ -147,7 +147,7 @@ impl Call<'_> {
 
 /// Operations that read and write resources only, through the engine and the store of their caller: what that
 /// caller may not see is not there for them. Any other takes a system that may do everything.
-const WITHIN_A_VIEW: [&str; 22] = [
+const WITHIN_A_VIEW: [&str; 23] = [
     "convert",
     "diff",
     "document",
@@ -165,6 +165,7 @@ const WITHIN_A_VIEW: [&str; 22] = [
     "meta-delete",
     "stats",
     "subsumes",
+    "summary",
     "translate",
     "validate",
     "validate-code",

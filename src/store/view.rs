@@ -222,7 +222,7 @@ fn tables(sql: &str) -> Vec<&str> {
     while let Some(word) = words.next() {
         if matches!(word, "FROM" | "JOIN" | "INTO" | "UPDATE")
             && let Some(table) = words.clone().next()
-            && table != "SELECT"
+            && !matches!(table, "SELECT" | "VALUES")
             && !found.contains(&table)
         {
             found.push(table);
