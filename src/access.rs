@@ -1,6 +1,5 @@
 //! Who may do what: callers, scopes, tokens, passwords, relations to citizens. Decisions are functions of plain
-//! values. Whose citizens a caller may see is not filtered yet: persons and systems that act for one organization are
-//! refused ([`Caller::may`]).
+//! values; `engine/relations` gathers what they need, `store/view` holds every statement to them.
 //!
 //! May use: `store` (types), `search`, `r4`, OpenSSL for signatures. Must not know: HTTP, SQL, interactions.
 
