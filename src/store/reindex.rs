@@ -160,7 +160,9 @@ fn rebuild(
         statement.bind(after).sql(" ORDER BY key LIMIT ").bind(STEP);
         let found = connection.load::<BodyRecord>(&statement)?;
         let Some(last) = found.last() else {
-            super::owner::add_past(connection, extract_options)?;
+            if with_index {
+                super::owner::add_past(connection, extract_options)?;
+            }
             return Ok(done);
         };
         after = last.key;
