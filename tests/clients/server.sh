@@ -32,13 +32,18 @@ psql_program() {
     printf '%s\n' /usr/lib/postgresql/*/bin/psql "$(command -v psql || true)" | grep -v '[*]' | grep . | tail -n 1
 }
 
-start() {
-    local database="sqlite://$dir/$1.db" name
+# The URL of a new database of this kind, in $database.
+new_database() {
+    database="sqlite://$dir/$1.db"
     if [ "$1" = postgresql ]; then
-        name="clients_$$"
-        "$(psql_program)" -q "$RENRAKU_TEST_POSTGRES" -c "CREATE DATABASE $name"
-        database="${RENRAKU_TEST_POSTGRES%/*}/$name"
+        "$(psql_program)" -q "$RENRAKU_TEST_POSTGRES" -c "CREATE DATABASE clients_$$"
+        database="${RENRAKU_TEST_POSTGRES%/*}/clients_$$"
     fi
+}
+
+start() {
+    local database
+    new_database "$1"
     # Port 0: the server takes a free one and says which.
     (cd "$dir" && exec "$program" serve --listen 127.0.0.1:0 --database "$database") >"$dir/out" 2>"$dir/log" &
     server=$!

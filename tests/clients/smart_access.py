@@ -1,6 +1,6 @@
 """SMART App Launch 2.2 and Backend Services as clients see them; every check prints a line.
 
-Usage: smart_access.py PROGRAM FOLDER
+Usage: smart_access.py PROGRAM FOLDER DATABASE
 """
 
 import base64
@@ -25,8 +25,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives import serialization
 
-PROGRAM, FOLDER = sys.argv[1], sys.argv[2]
-DATABASE = f"sqlite://{FOLDER}/smart.db"
+PROGRAM, FOLDER, DATABASE = sys.argv[1:4]
 failures = 0
 
 
