@@ -1,0 +1,107 @@
+//! When what access rests on changes, access changes with it, at once.
+
+use serde_json::{Value, json};
+
+use crate::common::databases;
+use crate::town::{SUBJECTS, Subject, Town};
+
+fn sees(town: &Town, subject: &Subject) -> bool {
+    town.ask(&town.token(subject), "GET", "fhir/Observation/weight-a", &[], None).status == 200
+}
+
+fn got(town: &Town, path: &str) -> Value {
+    town.ask(&town.token(&SUBJECTS[16]), "GET", &format!("fhir/{path}"), &[], None).body
+}
+
+#[test]
+fn leaving_a_team_ends_access_at_once() {
+    for database in databases() {
+        let town = Town::start(&database);
+        assert!(sees(&town, &SUBJECTS[0]) && sees(&town, &SUBJECTS[1]));
+        let mut team = got(&town, "CareTeam/team-a");
+        team["participant"][0]["period"]["end"] = json!("2026-01-01");
+        town.put(&team);
+        assert!(!sees(&town, &SUBJECTS[0]), "who left is out");
+        assert!(sees(&town, &SUBJECTS[1]), "the others are in");
+        team["status"] = json!("inactive");
+        town.put(&team);
+        assert!(!sees(&town, &SUBJECTS[1]), "a team that is over has no members");
+        assert!(sees(&town, &SUBJECTS[8]), "a citizen is never out");
+    }
+}
+
+#[test]
+fn consent_withdrawn_counts_at_once_and_so_does_an_agreement_that_ends() {
+    for database in databases() {
+        let town = Town::start(&database);
+        let (denied, abroad) = (&SUBJECTS[4], &SUBJECTS[5]);
+        assert!(!sees(&town, denied) && sees(&town, abroad));
+        let mut no = got(&town, "Consent/no");
+        no["status"] = json!("inactive");
+        town.put(&no);
+        assert!(sees(&town, denied), "what is no longer refused is open");
+        no["status"] = json!("active");
+        no["provision"] = json!({ "type": "deny" });
+        town.put(&no);
+        assert!(!sees(&town, denied) && !sees(&town, &SUBJECTS[0]), "a refusal without names is to all");
+        assert!(sees(&town, &SUBJECTS[8]), "but the citizen");
+        no["status"] = json!("inactive");
+        town.put(&no);
+        let mut yes = got(&town, "Consent/yes");
+        yes["status"] = json!("inactive");
+        town.put(&yes);
+        assert!(!sees(&town, abroad), "across cities nothing goes without consent");
+        yes["status"] = json!("active");
+        town.put(&yes);
+        assert!(sees(&town, abroad));
+        let mut agreement = got(&town, "Contract/agreement");
+        agreement["applies"]["end"] = json!("2026-01-01");
+        town.put(&agreement);
+        assert!(!sees(&town, abroad), "nor without an agreement");
+    }
+}
+
+#[test]
+fn roles_and_families_end() {
+    for database in databases() {
+        let town = Town::start(&database);
+        for (place, path) in [
+            (11, "PractitionerRole/role-officer"),
+            (12, "PractitionerRole/role-liaison"),
+            (9, "RelatedPerson/daughter"),
+        ] {
+            assert!(sees(&town, &SUBJECTS[place]), "{path}");
+            let mut resource = got(&town, path);
+            resource["active"] = json!(false);
+            town.put(&resource);
+            assert!(!sees(&town, &SUBJECTS[place]), "{path} is not active");
+        }
+    }
+}
+
+/// What a past version was about counts for its history.
+#[test]
+fn a_history_is_not_told_to_whom_the_present_belongs() {
+    for database in databases() {
+        let town = Town::start(&database);
+        let note = |about: &str, text: &str| {
+            json!({
+                "resourceType": "Observation", "id": "moved", "status": "final", "subject": { "reference": format!("Patient/shimin-{about}") },
+                "code": { "text": "memo" }, "valueString": text
+            })
+        };
+        town.put(&note("b", "himitsu-of-b"));
+        town.put(&note("a", "now about a"));
+        let token = town.token(&SUBJECTS[0]);
+        assert_eq!(town.ask(&token, "GET", "fhir/Observation/moved", &[], None).status, 200);
+        for path in [
+            "Observation/moved/_history",
+            "Observation/moved/_history/1",
+            "Observation/_history?_count=100",
+            "_history?_count=1000",
+        ] {
+            let answer = town.ask(&token, "GET", &format!("fhir/{path}"), &[], None);
+            assert!(!String::from_utf8_lossy(&answer.bytes).contains("himitsu-of-b"), "{path}");
+        }
+    }
+}
