@@ -9,8 +9,10 @@ mod conformance;
 mod contained;
 mod identity;
 mod narrative;
+mod profiling;
 pub(crate) mod questionnaire;
 pub(crate) mod remark;
+mod systems;
 mod terminology;
 pub(super) mod texts;
 mod values;
@@ -87,9 +89,7 @@ pub(super) fn element<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'
         Class::Coding => {
             let is_value_set = |url: &str| run.validator.source().find("ValueSet", url, None).is_some();
             values::coding(node, is_value_set, &mut remarks);
-            if let Some(system) = node.text("system").filter(|system| is_unknown_core(run, system)) {
-                remarks.push(Remark::error(IssueCode::CodeInvalid, "system-unknown-core", ".system").with(system));
-            }
+            remarks.extend(node.text("system").and_then(|system| systems::check(run, system)));
         }
         Class::Attachment => values::attachment(node, &mut remarks),
         Class::Quantity => values::quantity(node, &mut remarks),
@@ -194,14 +194,4 @@ fn class(id: TypeId) -> Class {
         (0..all.len()).filter_map(|place| u16::try_from(place).ok()).map(|place| of(TypeId(place))).collect()
     });
     classes.get(usize::from(id.0)).copied().unwrap_or(Class::Other)
-}
-
-/// Whether a system stands in HL7's name space for FHIR itself, which R4 lists completely, and is not there.
-/// Names of guides have more parts (`http://hl7.org/fhir/us/…`), `sid` and `test` their own.
-fn is_unknown_core(run: &Run<'_, '_>, system: &str) -> bool {
-    let Some(name) = system.strip_prefix("http://hl7.org/fhir/") else { return false };
-    !name.is_empty()
-        && !name.contains('/')
-        && run.validator.source().find("CodeSystem", system, None).is_none()
-        && run.validator.source().find("ValueSet", system, None).is_none()
 }

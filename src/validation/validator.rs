@@ -223,6 +223,11 @@ impl Validator {
         self.source.as_ref()
     }
 
+    /// As [`Self::source`], to be kept.
+    pub(crate) fn shared_source(&self) -> Arc<dyn Canonicals> {
+        Arc::clone(&self.source)
+    }
+
     /// The terminology.
     pub(crate) fn codes(&self) -> &dyn CodeChecker {
         self.codes.as_ref()

@@ -253,11 +253,18 @@ fn types_of(url: &str) -> Vec<&str> {
     last.into_iter().filter(known).collect()
 }
 
-/// A link relation that has one meaning occurs once.
+/// A link relation that has one meaning occurs once, and pages are those of searches and histories
+/// (http.html#paging).
 fn links(bundle: &Node<'_>, remarks: &mut Vec<Remark>) {
     let mut seen = HashSet::new();
+    let kind = bundle.text("type").unwrap_or_default();
     for (index, link) in bundle.list("link").iter().enumerate() {
         let Some(relation) = link.text("relation") else { continue };
+        let is_page = matches!(relation, "first" | "previous" | "prev" | "next" | "last");
+        if is_page && !matches!(kind, "searchset" | "history" | "") {
+            let path = format!(".link[{index}]");
+            remarks.push(Remark::error(IssueCode::Invalid, "bundle-link-page", path).with(relation).with(kind));
+        }
         let is_unique = matches!(relation, "self" | "first" | "last" | "next" | "previous" | "prev");
         if !seen.insert(relation) && is_unique {
             let path = format!(".link[{index}]");

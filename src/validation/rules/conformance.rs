@@ -3,6 +3,7 @@
 //!
 //! FHIR R4 structuredefinition.html, profiling.html#discriminator, searchparameter.html (derivedFrom).
 
+use super::profiling;
 use crate::fhirpath::Item;
 use crate::format::json::Node;
 use crate::r4::canonical::split;
@@ -36,6 +37,7 @@ fn structure_definition(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_
     if node.text("kind") == Some("logical") {
         return logical(run, node, differential, place);
     }
+    profiling::structure_definition(run, node, place);
     if node.text("derivation") == Some("constraint") && !differential.is_empty() {
         for (path, discriminator) in match run.validator.blind_discriminators(node) {
             Ok(found) => found,
@@ -88,6 +90,17 @@ fn logical(run: &mut Run<'_, '_>, node: &Node<'_>, differential: &[Node<'_>], pl
 
 /// What is derived from a search parameter of the standard may say less, not something else.
 fn search_parameter(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    if node.text("type") == Some("composite") && node.list("component").len() < 2 {
+        run.report(Severity::Error, IssueCode::BusinessRule, "composite-components", Vec::new(), place);
+    }
+    let focus = match node.list("base") {
+        [only] => only.as_str().and_then(|name| definitions().type_id(name)),
+        _ => None,
+    };
+    let is_concrete = focus.is_none_or(|id| !definitions().get(id).is_abstract);
+    if let Some(text) = node.text("expression").filter(|_| is_concrete) {
+        profiling::check(run, text, focus, &place.child("expression", None));
+    }
     let Some(url) = node.text("derivedFrom") else { return };
     let Some(base) = run.validator.definition("SearchParameter", url) else { return };
     if let (Some(own), Some(known)) = (node.text("type"), base.text("type"))

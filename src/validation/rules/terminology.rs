@@ -4,10 +4,12 @@
 //! FHIR R4 codesystem.html, valueset.html (compositions), questionnaire.html (enableWhen),
 //! elementdefinition.html (constraints), searchparameter.html.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use crate::fhirpath::general::pattern::Pattern;
 use crate::fhirpath::{FhirPathError, parser};
 use crate::format::json::Node;
+use crate::r4::canonical::split;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::validation::codes::{CodeRef, Verdict};
 use crate::validation::place::Place;
@@ -20,6 +22,7 @@ pub(super) fn resource(run: &mut Run<'_, '_>, type_name: &str, node: &Node<'_>, 
     match type_name {
         "CodeSystem" => code_system(run, node, place),
         "ValueSet" => value_set(run, node, place),
+        "ConceptMap" => concept_map(run, node, place),
         "Questionnaire" => questionnaire(run, node, place),
         "SearchParameter" => expression(run, node, place),
         "StructureDefinition" => constraints(run, node, place),
@@ -63,12 +66,112 @@ fn code_system(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
         }
         _ => {}
     }
+    declared(run, node, place);
+    supplemented(run, node, concepts, place, 0);
     let types: HashMap<&str, &str> = node
         .list("property")
         .iter()
         .filter_map(|property| Some((property.text("code")?, property.text("type")?)))
         .collect();
     properties(run, concepts, &types, place, 0);
+}
+
+/// Codes HL7 has defined for properties of concepts (codesystem-concept-properties.html).
+const CONCEPT_PROPERTIES: &str = "http://hl7.org/fhir/concept-properties";
+/// Its codes, with those that HL7's own code systems for R4 use and R5 lists.
+const PROPERTY_CODES: &[&str] = &[
+    "inactive",
+    "deprecated",
+    "notSelectable",
+    "parent",
+    "child",
+    "status",
+    "effectiveDate",
+    "deprecationDate",
+    "retirementDate",
+    "partOf",
+    "synonym",
+    "comment",
+    "itemWeight",
+];
+
+/// A property is declared once, and one in HL7's name space is one of HL7's.
+fn declared(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    let mut seen = HashSet::new();
+    for (index, property) in node.list("property").iter().enumerate() {
+        let here = place.child("property", Some(index));
+        for name in ["code", "uri"] {
+            if let Some(text) = property.text(name)
+                && !seen.insert((name, text))
+            {
+                error(run, "code-system-property-twice", &[name, text], &here.child(name, None));
+            }
+        }
+        let uri = property.text("uri").unwrap_or_default();
+        if let Some(code) = uri.strip_prefix(CONCEPT_PROPERTIES).and_then(|rest| rest.strip_prefix('#'))
+            && !PROPERTY_CODES.contains(&code)
+        {
+            error(run, "code-unknown", &[code, CONCEPT_PROPERTIES, ""], &here.child("uri", None));
+        }
+    }
+    let system = node.text("url").unwrap_or_default();
+    let whole = node.text("valueSet").and_then(|url| run.validator.definition("ValueSet", split(url).0));
+    if let Some(set) = whole
+        && let Some(compose) = set.get("compose")
+        && !compose.list("include").iter().any(|include| include.text("system") == Some(system))
+    {
+        let url = node.text("valueSet").unwrap_or_default();
+        error(run, "code-system-value-set", &[url, system], &place.child("valueSet", None));
+    }
+}
+
+/// A supplement adds to concepts that are there (codesystem.html#supplements).
+fn supplemented(run: &mut Run<'_, '_>, node: &Node<'_>, concepts: &[Node<'_>], place: &Place<'_>, depth: usize) {
+    if node.text("content") != Some("supplement") || depth > 100 {
+        return;
+    }
+    let Some((system, version)) = node.text("supplements").map(split) else { return };
+    for (index, concept) in concepts.iter().enumerate().take(MAX_CODES) {
+        let here = place.child("concept", Some(index));
+        let code = concept.text("code").unwrap_or_default();
+        known(run, system, version, code, &here.child("code", None));
+        supplemented(run, node, concept.list("concept"), &here, depth + 1);
+    }
+}
+
+/// An error where a code is not one of its system.
+fn known(run: &mut Run<'_, '_>, system: &str, version: Option<&str>, code: &str, place: &Place<'_>) {
+    let asked = CodeRef { system: Some(system), version, code, display: None };
+    if let Verdict::No(reason) = run.validator.codes().in_system(asked) {
+        let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        error(run, "code-unknown", &[code, system, &reason], place);
+    }
+}
+
+/// What is mapped, and to what, are codes of the systems that are named (conceptmap.html).
+fn concept_map(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
+    let mut left = MAX_CODES;
+    for (index, group) in node.list("group").iter().enumerate() {
+        let here = place.child("group", Some(index));
+        let (source, target) = (group.text("source"), group.text("target"));
+        for (index, element) in group.list("element").iter().enumerate() {
+            let here = here.child("element", Some(index));
+            if let (Some(system), Some(code)) = (source, element.text("code")) {
+                known(run, system, group.text("sourceVersion"), code, &here.child("code", None));
+            }
+            for (index, mapped) in element.list("target").iter().enumerate() {
+                let here = here.child("target", Some(index));
+                if let (Some(system), Some(code)) = (target, mapped.text("code")) {
+                    known(run, system, group.text("targetVersion"), code, &here.child("code", None));
+                }
+                left = left.saturating_sub(1);
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return;
+            }
+        }
+    }
 }
 
 /// The value of a property has the type that the code system declares for it.
@@ -112,10 +215,9 @@ fn value_set(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
     for part in ["include", "exclude"] {
         for (index, include) in compose.list(part).iter().enumerate() {
             let here = at.child(part, Some(index));
+            imported(run, include, &here);
             let Some(system) = include.text("system") else { continue };
-            if system.starts_with('#') {
-                continue;
-            }
+            filters(run, include, system, &here);
             if !system.contains(':') {
                 error(run, "system-relative", &[system], &here.child("system", None));
                 continue;
@@ -131,23 +233,45 @@ fn value_set(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
                 if looked_up > MAX_CODES {
                     return;
                 }
-                let code = CodeRef {
-                    system: Some(system),
-                    version: include.text("version"),
-                    code: concept.text("code").unwrap_or_default(),
-                    display: None,
-                };
-                if let Verdict::No(reason) = run.validator.codes().in_system(code) {
-                    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-                    let here = here.child("concept", Some(index));
-                    error(run, "code-unknown", &[code.code, system, &reason], &here.child("code", None));
-                }
+                let here = here.child("concept", Some(index));
+                let code = concept.text("code").unwrap_or_default();
+                known(run, system, include.text("version"), code, &here.child("code", None));
             }
         }
     }
 }
 
-/// A question is enabled by another one of the same form.
+/// What is imported is a value set.
+fn imported(run: &mut Run<'_, '_>, include: &Node<'_>, place: &Place<'_>) {
+    for (index, url) in include.list("valueSet").iter().enumerate() {
+        let Some((url, _)) = url.as_str().map(split) else { continue };
+        let source = run.validator.source();
+        if source.find("ValueSet", url, None).is_none() && source.find("CodeSystem", url, None).is_some() {
+            error(run, "binding-no-value-set", &[url], &place.child("valueSet", Some(index)));
+        }
+    }
+}
+
+/// Filters by concept name one that is there; patterns are patterns (valueset.html#filters).
+fn filters(run: &mut Run<'_, '_>, include: &Node<'_>, system: &str, place: &Place<'_>) {
+    for (index, filter) in include.list("filter").iter().enumerate() {
+        let here = place.child("filter", Some(index));
+        let (property, value) = (filter.text("property").unwrap_or_default(), filter.text("value").unwrap_or_default());
+        match filter.text("op").unwrap_or_default() {
+            "is-a" | "descendent-of" | "is-not-a" | "generalizes" if matches!(property, "concept" | "code") => {
+                known(run, system, include.text("version"), value, &here.child("value", None));
+            }
+            "regex" => {
+                if let Err(found) = Pattern::new(value) {
+                    error(run, "filter-pattern", &[value, &found.to_string()], &here.child("value", None));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A question is enabled by another one of the same form, which is not within what it enables.
 fn questionnaire(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
     let mut known = HashMap::new();
     links(node.list("item"), &mut known, 0);
@@ -172,10 +296,17 @@ fn enabled(run: &mut Run<'_, '_>, items: &[Node<'_>], known: &HashMap<&str, ()>,
                 error(run, "enable-self", &[question], &at);
             } else if !known.contains_key(question) {
                 error(run, "enable-unknown", &[question], &at);
+            } else if holds(item.list("item"), question, 0) {
+                error(run, "enable-inner", &[question], &at);
             }
         }
         enabled(run, item.list("item"), known, &here, depth + 1);
     }
+}
+
+fn holds(items: &[Node<'_>], link: &str, depth: usize) -> bool {
+    depth <= 100
+        && items.iter().any(|item| item.text("linkId") == Some(link) || holds(item.list("item"), link, depth + 1))
 }
 
 /// The expression of a search parameter is FHIRPath.

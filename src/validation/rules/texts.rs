@@ -321,4 +321,95 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "the reference {0} leads to nothing that was sent along",
         "参照 {0} の示すリソースが、送られた内容にありません",
     ),
+    ("system-misspelt", "the code system {0} is written {1}", "コード体系 {0} は正しくは {1} です"),
+    (
+        "bundle-link-page",
+        "a link '{0}' leads to a page of a search or history, but this Bundle is a {1}",
+        "リンク「{0}」は検索・履歴のページを示すもので、{1} の Bundle には置けません",
+    ),
+    (
+        "code-system-property-twice",
+        "the {0} {1} is given to more than one property",
+        "{0} {1} を持つ property が複数あります",
+    ),
+    (
+        "code-system-value-set",
+        "the value set {0} must hold the whole code system {1}, but does not include it",
+        "バリューセット {0} はコード体系 {1} の全体を含む必要がありますが、含んでいません",
+    ),
+    ("filter-pattern", "the filter {0} is no pattern: {1}", "フィルター {0} は正規表現として読めません: {1}"),
+    (
+        "enable-inner",
+        "enableWhen names the question {0}, which is within the item that it would enable",
+        "enableWhen が示す質問 {0} は、有効にされる項目自身の中にあります",
+    ),
+    (
+        "composite-components",
+        "a composite search parameter has at least two components",
+        "composite の検索パラメータには component が二つ以上必要です",
+    ),
+    (
+        "binding-no-value-set",
+        "{0} is a code system; a value set belongs here",
+        "{0} はコード体系です。ここにはバリューセットが必要です",
+    ),
+    ("extension-part", "the extension {1} has no part {0}", "拡張 {1} に {0} という部分はありません"),
+    (
+        "extension-url-other",
+        "the extension fixes its url to {0}, but its own is {1}",
+        "拡張の url は {0} に固定されていますが、自身の URL は {1} です",
+    ),
+    (
+        "extension-url-missing",
+        "the extension does not fix its url; it must be {0}",
+        "拡張の url が固定されていません。{0} である必要があります",
+    ),
+    (
+        "profile-context",
+        "{0} says where an extension may stand, but this is about {1}",
+        "{0} は拡張を置ける場所を示すものですが、これは {1} の定義です",
+    ),
+    (
+        "profile-derivation",
+        "what has a baseDefinition ({0}) says how it is derived: constraint or specialization",
+        "baseDefinition ({0}) がある定義には derivation (constraint または specialization) が必要です",
+    ),
+    (
+        "profile-base-type",
+        "a constraint has the type of what it constrains: {0} should be {1}, as in {2}",
+        "制約の type は元の定義と同じである必要があります: {0} は {2} と同じ {1} であるべきです",
+    ),
+    (
+        "profile-base-kind",
+        "a constraint has the kind of what it constrains: {0} should be {1}, as in {2}",
+        "制約の kind は元の定義と同じである必要があります: {0} は {2} と同じ {1} であるべきです",
+    ),
+    ("profile-root-slicing", "a whole resource cannot be sliced", "リソース全体をスライスすることはできません"),
+    ("profile-path", "{0} is not an element of {1}", "{0} は {1} の要素ではありません"),
+    (
+        "profile-max",
+        "{0} may be there at most {1} time(s) already: a profile can only restrict",
+        "{0} は元の定義で最大 {1} 個です。プロファイルでは狭めることしかできません",
+    ),
+    (
+        "profile-min",
+        "{0} must be there at least {1} time(s) already: a profile can only restrict",
+        "{0} は元の定義で {1} 個以上必要です。プロファイルでは狭めることしかできません",
+    ),
+    (
+        "profile-type-new",
+        "the type {0} is none of those the element has: {1}",
+        "型 {0} は元の定義の型にありません: {1}",
+    ),
+    ("profile-value-type", "{0} is of no type that the element has: {1}", "{0} の型は要素の型 ({1}) にありません"),
+    (
+        "profile-limit-type",
+        "{0} is for values that have an order, but the element is a {1}",
+        "{0} は順序のある値のためのものですが、要素の型は {1} です",
+    ),
+    (
+        "profile-target",
+        "{0} is no resource; references lead to resources",
+        "{0} はリソースではありません。参照先はリソースです",
+    ),
 ];

@@ -10,7 +10,20 @@ use crate::r4::outcome::{IssueCode, Severity};
 use crate::validation::instance::node_of;
 use crate::validation::place::Place;
 use crate::validation::profile::compile::Profile;
+use crate::validation::profile::element::CORE;
 use crate::validation::profile::snapshot::ProfileError;
+
+/// Extensions whose R4 definitions name other places than those where R4 itself has them, and the ends of the
+/// paths of these (`structuredefinition-fhir-type` stands on the type, not on its code).
+const MISPLACED: &[(&str, &str)] = &[
+    ("structuredefinition-fhir-type", ".element.type"),
+    ("regex", ".element.type"),
+    ("structuredefinition-normative-version", ""),
+    ("capabilitystatement-expectation", ""),
+    ("capabilitystatement-prohibited", ""),
+];
+/// Values in ElementDefinitions.
+const PRESCRIBED: &[&str] = &[".element.fixed", ".element.pattern", ".element.example.value"];
 
 impl<'r> Run<'_, 'r> {
     pub(super) fn extension(
@@ -52,14 +65,44 @@ impl<'r> Run<'_, 'r> {
             self.report(Severity::Error, IssueCode::Structure, message, vec![url.to_owned()], place);
         }
         self.context(&profile, owner, place, scope);
+        self.parts(item, &profile, place);
         self.conform(item, &profile, place, scope);
+    }
+
+    /// The parts of a complex extension are those its definition names (defining-extensions.html#complex): a
+    /// relative URL means nothing elsewhere.
+    fn parts(&mut self, item: Item<'r>, profile: &Profile, place: &Place<'_>) {
+        let node = node_of(&item);
+        let named = |url: &str| {
+            let slices = profile.snapshot.tree.child("extension").map_or(&[][..], |parts| &parts.slices);
+            slices.iter().any(|slice| {
+                let fixed =
+                    slice.child("url").and_then(|part| part.def.fixed.as_deref()).and_then(|node| node.as_str());
+                fixed.or(slice.def.slice_name.as_deref()) == Some(url)
+                    || slice.def.types.iter().flat_map(|found| &found.profiles).any(|profile| profile == url)
+            })
+        };
+        for (index, part) in node.list("extension").iter().enumerate() {
+            if let Some(url) = part.text("url").filter(|url| !url.contains(':') && !named(url)) {
+                let here = place.child("extension", Some(index));
+                let parameters = vec![url.to_owned(), profile.snapshot.url.clone()];
+                self.report(Severity::Error, IssueCode::Structure, "extension-part", parameters, &here);
+            }
+        }
     }
 
     fn context(&mut self, profile: &Profile, owner: Item<'r>, place: &Place<'_>, scope: &Scope<'_, 'r>) {
         let contexts = &profile.snapshot.contexts;
         let Some(owner_place) = place.parent() else { return };
         let path = scope.path_of(owner_place);
+        // What a profile prescribes as a value has the extensions that the value will have.
+        if path.starts_with("StructureDefinition.") && PRESCRIBED.iter().any(|part| path.contains(part)) {
+            return;
+        }
         if !contexts.is_empty()
+            && !MISPLACED
+                .iter()
+                .any(|(url, fits)| profile.snapshot.url.strip_prefix(CORE) == Some(*url) && path.ends_with(fits))
             && !contexts.iter().any(|(kind, expression)| is_within(kind, expression, owner, &path, scope))
         {
             let allowed: Vec<&str> = contexts.iter().map(|(_, expression)| expression.as_str()).collect();
@@ -90,12 +133,16 @@ fn is_within(kind: &str, expression: &str, owner: Item<'_>, path: &str, scope: &
                 return true;
             }
             let expression = expression.replace("[x]", "");
-            if expression == path || (expression == "Any") {
+            // What may stand on any element may stand on resources (as HL7's own definitions have it).
+            if expression == path || matches!(expression.as_str(), "Any" | "Element") {
                 return true;
             }
+            if expression == "CanonicalResource" {
+                return all.get(owner.type_id).elements.iter().any(|element| element.name == "url")
+                    && all.get(owner.type_id).kind == crate::r4::Kind::Resource;
+            }
             if let Some(id) = all.type_id(&expression) {
-                return all.is_a(owner.type_id, id)
-                    || expression == "Element" && all.get(owner.type_id).kind != crate::r4::Kind::Resource;
+                return all.is_a(owner.type_id, id);
             }
             // An element of a type: `HumanName.family`, also of a type's specialisations.
             let Some((type_name, rest)) = expression.split_once('.') else { return false };
