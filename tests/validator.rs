@@ -156,7 +156,8 @@ fn the_examples_of_jp_core_conform() {
 }
 
 /// What JP Core defines is sound by the rules about definitions, but for texts in it that are empty, which no
-/// string may be (datatypes.html#string).
+/// string may be (datatypes.html#string), and the codes of a tool in its ImplementationGuide, which R4 does not
+/// list (ValueSet guide-parameter-code, required).
 #[test]
 fn the_definitions_of_jp_core_are_sound() {
     let Some(path) = shared("samples/packages/jp-core.r4-1.1.2.tgz") else { return };
@@ -175,7 +176,9 @@ fn the_definitions_of_jp_core_are_sound() {
         wrong.extend(found.into_iter().map(|error| format!("{}: {error}", node.text("id").unwrap_or_default())));
     }
     assert!(definitions >= 150, "{definitions} definitions");
-    wrong.retain(|error| !error.ends_with("found the string \"\""));
+    wrong.retain(|error| {
+        !error.ends_with("found the string \"\"") && !error.contains("ImplementationGuide.definition.parameter[")
+    });
     assert_eq!(wrong, Vec::<String>::new());
 }
 
