@@ -8,9 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{databases, sqlite_database};
+use crate::common::{Database, databases, sqlite_database};
 use crate::keys::Key;
 use crate::world::{World, fresh, now};
+
+/// Whom tokens must be for; never what a request says.
+const BASE: &str = "https://town.example/fhir";
+
+/// A world that believes an issuer.
+fn believing(database: Database, issuer: &Issuer, more: &[&str]) -> World {
+    World::start(database, &[&["--base-url", BASE, "--issuers", &issuer.name], more].concat())
+}
 
 /// A server with an OpenID configuration and keys.
 struct Issuer {
@@ -44,9 +52,9 @@ impl Issuer {
     }
 
     /// Claims of an access token as they should be, with changes; `null` takes one away.
-    fn claims(&self, world: &World, changes: Value) -> Value {
+    fn claims(&self, changes: Value) -> Value {
         let mut claims = json!({
-            "iss": self.name, "aud": world.server.base, "sub": "svc", "client_id": "svc", "scope": "system/Patient.rs",
+            "iss": self.name, "aud": BASE, "sub": "svc", "client_id": "svc", "scope": "system/Patient.rs",
             "iat": now(), "exp": now() + 300, "jti": fresh(),
         });
         for (name, value) in changes.as_object().unwrap() {
@@ -88,19 +96,19 @@ fn tokens_of_an_issuer_that_is_believed_count_with_every_algorithm() {
     let keys = ["RS256", "RS384", "ES256", "ES384", "EdDSA"].map(|algorithm| Key::new(algorithm, algorithm));
     for database in databases() {
         let issuer = Issuer::start(&keys.each_ref(), None);
-        let world = World::start(database, &["--issuers", &issuer.name]);
+        let world = believing(database, &issuer, &[]);
         for key in &keys {
-            let answer = world.fhir(&key.sign(&issuer.claims(&world, json!({}))), "GET", "Patient", None);
+            let answer = world.fhir(&key.sign(&issuer.claims(json!({}))), "GET", "Patient", None);
             assert_eq!(answer.status, 200, "{}: {}", key.algorithm, answer.body);
         }
         for (what, changes, reads) in [
             ("scopes as scp", json!({ "scope": null, "scp": ["system/Patient.rs"] }), 200),
             ("azp instead of client_id", json!({ "client_id": null, "azp": "svc" }), 200),
-            ("several audiences", json!({ "aud": ["https://other.example", world.server.base] }), 200),
+            ("several audiences", json!({ "aud": ["https://other.example", BASE] }), 200),
             ("scopes about something else", json!({ "scope": "system/Observation.rs" }), 403),
             ("no scopes about resources", json!({ "scope": "openid" }), 403),
         ] {
-            let answer = world.fhir(&keys[2].sign(&issuer.claims(&world, changes)), "GET", "Patient", None);
+            let answer = world.fhir(&keys[2].sign(&issuer.claims(changes)), "GET", "Patient", None);
             assert_eq!(answer.status, reads, "{what}: {}", answer.body);
         }
         assert_eq!(issuer.asked(), 1, "its keys are kept");
@@ -112,15 +120,15 @@ fn each_claim_of_a_foreign_token_counts() {
     let key = Key::new("e1", "ES256");
     for database in databases() {
         let issuer = Issuer::start(&[&key], None);
-        let world = World::start(database, &["--issuers", &issuer.name]);
-        assert!(world.is_believed(&key.sign(&issuer.claims(&world, json!({})))));
+        let world = believing(database, &issuer, &[]);
+        assert!(world.is_believed(&key.sign(&issuer.claims(json!({})))));
         for (what, changes) in [
             ("wrong aud", json!({ "aud": "https://other.example/fhir" })),
             ("no aud", json!({ "aud": null })),
             ("an issuer that is not believed", json!({ "iss": "https://other.example" })),
             ("a longer issuer", json!({ "iss": format!("{}/more", issuer.name) })),
             ("no iss", json!({ "iss": null })),
-            ("this server as issuer", json!({ "iss": world.server.base })),
+            ("this server as issuer", json!({ "iss": BASE })),
             ("expired", json!({ "exp": now() - 120 })),
             ("no exp", json!({ "exp": null })),
             ("nbf in future", json!({ "nbf": now() + 600 })),
@@ -132,9 +140,9 @@ fn each_claim_of_a_foreign_token_counts() {
             ("a device as a person", json!({ "fhirUser": "Device/d1" })),
             ("bound to a certificate", json!({ "cnf": { "x5t#S256": "A".repeat(43) } })),
         ] {
-            assert!(!world.is_believed(&key.sign(&issuer.claims(&world, changes))), "{what}");
+            assert!(!world.is_believed(&key.sign(&issuer.claims(changes))), "{what}");
         }
-        for (what, forged) in key.forgeries(&issuer.claims(&world, json!({}))) {
+        for (what, forged) in key.forgeries(&issuer.claims(json!({}))) {
             assert!(!world.is_believed(&forged), "{what}");
         }
     }
@@ -145,14 +153,14 @@ fn a_second_factor_can_be_required() {
     let key = Key::new("e1", "ES256");
     for database in databases() {
         let issuer = Issuer::start(&[&key], None);
-        let world = World::start(database, &["--issuers", &issuer.name, "--required-amr", "otp"]);
+        let world = believing(database, &issuer, &["--required-amr", "otp"]);
         let person = |amr: Value| {
             let person = json!({ "fhirUser": "Practitioner/p1", "scope": "user/*.rs", "amr": amr });
-            world.is_believed(&key.sign(&issuer.claims(&world, person)))
+            world.is_believed(&key.sign(&issuer.claims(person)))
         };
         assert!(person(json!(["pwd", "otp"])));
         assert!(!person(json!(["pwd"])) && !person(Value::Null) && !person(json!([])));
-        assert!(world.is_believed(&key.sign(&issuer.claims(&world, json!({})))), "systems have no second factor");
+        assert!(world.is_believed(&key.sign(&issuer.claims(json!({})))), "systems have no second factor");
     }
 }
 
@@ -161,10 +169,10 @@ fn an_issuer_gives_no_roles_here() {
     let key = Key::new("e1", "ES256");
     for database in databases() {
         let issuer = Issuer::start(&[&key], None);
-        let world = World::start(database, &["--issuers", &issuer.name]);
+        let world = believing(database, &issuer, &[]);
         let auditor =
             json!({ "fhirUser": "Practitioner/p1", "scope": "user/*.rs", "roles": ["auditor", "administrator"] });
-        let token = key.sign(&issuer.claims(&world, auditor));
+        let token = key.sign(&issuer.claims(auditor));
         assert!(world.is_believed(&token));
         let answer = world.fhir(&token, "GET", "AuditEvent", None);
         let is_empty = answer.status == 200 && answer.body.get("entry").is_none();
@@ -177,9 +185,9 @@ fn an_issuer_that_answers_for_another_is_not_believed() {
     let key = Key::new("e1", "ES256");
     // OpenID Connect Discovery 1.0 section 4.3.
     let issuer = Issuer::start(&[&key], Some("https://other.example"));
-    let world = World::start(sqlite_database(), &["--issuers", &issuer.name]);
-    assert!(!world.is_believed(&key.sign(&issuer.claims(&world, json!({})))));
-    assert!(!world.is_believed(&key.sign(&issuer.claims(&world, json!({ "iss": "https://other.example" })))));
+    let world = believing(sqlite_database(), &issuer, &[]);
+    assert!(!world.is_believed(&key.sign(&issuer.claims(json!({})))));
+    assert!(!world.is_believed(&key.sign(&issuer.claims(json!({ "iss": "https://other.example" })))));
 }
 
 /// Nothing of it is in a database: one of them is enough.
@@ -187,19 +195,19 @@ fn an_issuer_that_answers_for_another_is_not_believed() {
 fn an_issuer_changes_its_keys_and_is_not_asked_for_every_wrong_one() {
     let (key, next) = (Key::new("e1", "ES256"), Key::new("e2", "EdDSA"));
     let issuer = Issuer::start(&[&key], None);
-    let world = World::start(sqlite_database(), &["--issuers", &issuer.name]);
-    assert!(world.is_believed(&key.sign(&issuer.claims(&world, json!({})))));
+    let world = believing(sqlite_database(), &issuer, &[]);
+    assert!(world.is_believed(&key.sign(&issuer.claims(json!({})))));
     for _ in 0..30 {
         let header = json!({ "alg": "ES256", "kid": fresh() });
-        assert!(!world.is_believed(&key.sign_with(&header, &issuer.claims(&world, json!({})))));
+        assert!(!world.is_believed(&key.sign_with(&header, &issuer.claims(json!({})))));
     }
     assert!(issuer.asked() <= 2, "asked {} times", issuer.asked());
     *issuer.published.lock().unwrap() = vec![next.public()];
     let started = Instant::now();
-    while !world.is_believed(&next.sign(&issuer.claims(&world, json!({})))) {
+    while !world.is_believed(&next.sign(&issuer.claims(json!({})))) {
         assert!(started.elapsed() < Duration::from_secs(30), "the new key is not found");
         std::thread::sleep(Duration::from_millis(300));
     }
-    assert!(!world.is_believed(&key.sign(&issuer.claims(&world, json!({})))), "the old key no longer counts");
+    assert!(!world.is_believed(&key.sign(&issuer.claims(json!({})))), "the old key no longer counts");
     assert!(issuer.asked() <= 4, "asked {} times", issuer.asked());
 }

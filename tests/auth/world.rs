@@ -109,14 +109,9 @@ pub(crate) struct World {
 
 /// The same in a world on every database.
 pub(crate) fn each(check: impl Fn(&World)) {
-    each_with(&[], check);
-}
-
-/// The same with further settings.
-pub(crate) fn each_with(settings: &[&str], check: impl Fn(&World)) {
     for database in databases() {
         println!("on {}", database.kind());
-        check(&World::start(database, settings));
+        check(&World::start(database, &[]));
     }
 }
 

@@ -51,6 +51,10 @@ impl Auth {
         if id != text("iss") {
             return Err(OAuthError::client("client_assertion: iss and sub must both be the client_id"));
         }
+        // SMART App Launch 2.2, client-confidential-asymmetric.html#authentication-jwt-header-values.
+        if read.key_id.is_none() {
+            return Err(OAuthError::client("client_assertion: its header must name the key (kid)"));
+        }
         let client = self.known(&id)?;
         let mut keys = serde_json::from_str(&client.jwks).map(|jwks: Value| Key::set(&jwks)).unwrap_or_default();
         if !client.jwks_url.is_empty() {
