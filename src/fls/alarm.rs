@@ -82,7 +82,7 @@ pub fn alarms(citizen: &Citizen<'_>, standings: &[Standing], rules: &Rules, hori
         overdue(&mut raise, episode, standing);
     }
     let has_left = !standings.is_empty()
-        && standings.iter().all(|standing| !matches!(standing.state.as_str(), "active" | "completed"));
+        && standings.iter().all(|standing| !matches!(standing.state.as_str(), "active" | "completed" | "lapsed"));
     if !has_left {
         medicines(&mut raise, standings, horizon);
         measurements(&mut raise, horizon);
@@ -285,7 +285,7 @@ fn falls(raise: &mut Raise<'_, '_>, horizon: &mut Horizon) {
 
 fn expiring(raise: &mut Raise<'_, '_>, horizon: &mut Horizon) {
     let (figures, today) = (&raise.rules.figures, horizon.today());
-    let all = certifications(raise.citizen.facts, &raise.citizen.episodes, raise.rules);
+    let all = certifications(raise.citizen, raise.rules);
     // Only the latest counts: the next one replaces it.
     let Some(latest) = all.iter().filter(|one| one.is_care_need()).max_by_key(|one| (one.start, one.source)) else {
         return;

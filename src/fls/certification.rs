@@ -1,6 +1,6 @@
 //! Certifications of care need (要介護認定): which are new, and what caused them.
 
-use super::{Day, Episode, Facts, Kind, Rules};
+use super::{Citizen, Day, Kind, Rules};
 
 /// A certification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,8 @@ const fn is_care_need(level: i32) -> bool {
 
 /// All certifications, in order of their days.
 #[must_use]
-pub fn certifications<'f>(facts: &'f Facts, episodes: &'f [Episode], rules: &Rules) -> Vec<Certification<'f>> {
+pub fn certifications<'f>(citizen: &'f Citizen<'_>, rules: &Rules) -> Vec<Certification<'f>> {
+    let facts = citizen.facts;
     let figures = &rules.figures;
     let mut found: Vec<Certification<'f>> = Vec::new();
     for fact in &facts.list {
@@ -60,7 +61,7 @@ pub fn certifications<'f>(facts: &'f Facts, episodes: &'f [Episode], rules: &Rul
             is_new: is_care_need(*level) && !valid_before,
             before,
             first_is_fracture: causes.first().is_some_and(|cause| is_fracture(cause)),
-            second: second(episodes, causes, fact.day, figures.secondary_days),
+            second: second(citizen, causes, fact.day, figures.secondary_days),
             municipality: if municipality.is_empty() { facts.person.municipality_on(fact.day) } else { municipality },
             source: &fact.source,
         });
@@ -70,8 +71,8 @@ pub fn certifications<'f>(facts: &'f Facts, episodes: &'f [Episode], rules: &Rul
 
 /// A secondary fracture that explains a certification: one that it names; where it names no cause, one that
 /// happened at most so many days before.
-fn second<'f>(episodes: &'f [Episode], causes: &[String], start: Day, days: i32) -> Option<&'f str> {
-    let secondary = episodes.iter().filter(|episode| episode.index.is_some() && episode.day <= start);
+fn second<'f>(citizen: &'f Citizen<'_>, causes: &[String], start: Day, days: i32) -> Option<&'f str> {
+    let secondary = citizen.fractures().filter(|episode| episode.secondary && episode.day <= start);
     for episode in secondary {
         let named = episode.records.iter().find(|record| causes.contains(record));
         if let Some(record) = named {

@@ -150,8 +150,17 @@ pub enum Use {
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum Kind {
-    /// A fracture is recorded.
-    Fracture { site: String, side: Option<Side>, encounter: String },
+    /// A fracture is recorded: `known` is the day of the record where it is a later one, `undated` says that the day is
+    /// only that of a record of something in the past.
+    Fracture {
+        site: String,
+        side: Option<Side>,
+        encounter: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<Day>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undated: bool,
+    },
     /// A citizen has a diagnosis that is no fracture of interest; only whether a certification names it.
     Evidence { code: String },
     /// Something was ordered that would be evidence.

@@ -142,7 +142,7 @@ impl<'a> Asked<'a, '_> {
     }
 
     fn contact(&self, late: bool) -> Option<(Day, &'a str)> {
-        let fact = contacts(self.citizen, self.episode, self.rules, late).next()?;
+        let fact = contacts(self.citizen, self.episode, self.episode.day, self.rules, late).next()?;
         (fact.day <= self.question.as_of).then_some((fact.day, fact.source.as_str()))
     }
 
@@ -408,7 +408,7 @@ fn in_period<'f>(
 /// What a group counts of a citizen.
 #[must_use]
 pub fn citizen(group: &str, citizen: &Citizen<'_>, rules: &Rules, question: &Question) -> Tally {
-    let all = certifications(citizen.facts, &citizen.episodes, rules);
+    let all = certifications(citizen, rules);
     let person = &citizen.facts.person;
     match group {
         "a-insured" | "a-certified" => {

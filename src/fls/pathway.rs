@@ -122,15 +122,16 @@ impl Horizon {
 pub(super) fn contacts<'f>(
     citizen: &'f Citizen<'_>,
     episode: &Episode,
+    // The day that the weeks are counted from.
+    from: Day,
     rules: &Rules,
     late: bool,
 ) -> impl Iterator<Item = &'f Fact> {
     let (own, day) = (if late { "follow-up-52w" } else { "follow-up-16w" }, episode.day);
     let split = rules.figures.follow_up_split_days;
     citizen.facts.list.iter().filter(move |fact| {
-        let after = fact.day.since(day);
-        let fits = |code: &String| code == own || (code == "follow-up" && (after > split) == late);
-        after >= 0 && matches!(&fact.kind, Kind::Evidence { code } if fits(code))
+        let fits = |code: &String| code == own || (code == "follow-up" && (fact.day.since(from) > split) == late);
+        fact.day >= day && matches!(&fact.kind, Kind::Evidence { code } if fits(code))
     })
 }
 
@@ -186,12 +187,37 @@ pub fn standing(citizen: &Citizen<'_>, episode: &Episode, rules: &Rules, horizon
         horizon.note(death);
     }
     let end = end(citizen, episode, today);
-    let ended = end.as_ref().map(|(_, day, _)| *day);
-    let activities: Vec<Activity> = rules
+    let activities = activities(citizen, episode, rules, end.as_ref().map(|(_, day, _)| *day), horizon);
+    if let Some((state, day, source)) = end {
+        return Standing { state, ended: Some((day, source)), activities };
+    }
+    let last = activities.iter().find(|activity| activity.code == "follow-up-52w" && !activity.state.is_open());
+    if let Some((day, source)) = last.and_then(|last| Some((last.day?, last.source.clone()))) {
+        return Standing { state: "completed".to_owned(), ended: Some((day, source)), activities };
+    }
+    // Nobody is reminded for ever: after the time of liaison it is over, done or not.
+    let last_day = episode.known.plus(rules.figures.case_days);
+    if today <= last_day {
+        horizon.note(last_day.plus(1));
+        return Standing { state: "active".to_owned(), ended: None, activities };
+    }
+    let source = episode.records.first().cloned().unwrap_or_default();
+    let activities = self::activities(citizen, episode, rules, Some(last_day), horizon);
+    Standing { state: "lapsed".to_owned(), ended: Some((last_day, source)), activities }
+}
+
+fn activities(
+    citizen: &Citizen<'_>,
+    episode: &Episode,
+    rules: &Rules,
+    ended: Option<Day>,
+    horizon: &mut Horizon,
+) -> Vec<Activity> {
+    rules
         .pathway
         .iter()
         .map(|planned| {
-            let due = episode.day.plus(planned.days);
+            let due = episode.known.plus(planned.days);
             let task = stable_id(&["task", &episode.id, &planned.code]);
             let mut activity = Activity {
                 code: planned.code.clone(),
@@ -206,14 +232,7 @@ pub fn standing(citizen: &Citizen<'_>, episode: &Episode, rules: &Rules, horizon
             stand(citizen, episode, rules, &mut activity, ended, horizon);
             activity
         })
-        .collect();
-    let last = activities.iter().find(|activity| activity.code == "follow-up-52w" && !activity.state.is_open());
-    let completed = last.filter(|_| end.is_none()).and_then(|last| Some((last.day?, last.source.clone())));
-    match (end, completed) {
-        (Some((state, day, source)), _) => Standing { state, ended: Some((day, source)), activities },
-        (None, Some(end)) => Standing { state: "completed".to_owned(), ended: Some(end), activities },
-        (None, None) => Standing { state: "active".to_owned(), ended: None, activities },
-    }
+        .collect()
 }
 
 fn owner(citizen: &Citizen<'_>, task: &str, episode: &str) -> String {
@@ -235,7 +254,7 @@ fn evidence(citizen: &Citizen<'_>, episode: &Episode, rules: &Rules, code: &str)
             Some((course.start.max(episode.day), course.sources.first().cloned().unwrap_or_default()))
         }
         "follow-up-16w" | "follow-up-52w" => {
-            let fact = contacts(citizen, episode, rules, code == "follow-up-52w").next()?;
+            let fact = contacts(citizen, episode, episode.known, rules, code == "follow-up-52w").next()?;
             Some((fact.day, fact.source.clone()))
         }
         code => citizen.facts.first(&[code], episode.day).map(|fact| (fact.day, fact.source.clone())),

@@ -30,6 +30,8 @@ pub struct Row {
     pub municipality: String,
     /// The medicine of today, or the last one: code, first and last day.
     pub medicine: Option<(String, Day, Day)>,
+    /// Fractures before, known as history only: `Condition/id`.
+    pub history: Vec<String>,
     /// Alarms nobody has taken note of.
     pub alarms: Vec<String>,
 }
@@ -53,6 +55,12 @@ pub fn status(facts: &Facts, rules: &Rules, today: Day) -> Status {
             .iter()
             .filter(|alarm| alarm.episode == episode.id && alarm.acknowledged.is_none())
             .map(|alarm| alarm.code.clone())
+            .collect(),
+        history: citizen
+            .history
+            .iter()
+            .filter(|one| one.day < episode.day)
+            .flat_map(|one| one.records.clone())
             .collect(),
         episode: episode.clone(),
         standing,
@@ -91,9 +99,10 @@ impl Row {
             "episode": self.episode.id,
             "patient": patient,
             "fracture": self.episode.day.to_string(),
+            "recorded": self.episode.known.to_string(),
             "site": self.episode.site,
             "side": self.episode.side.map(super::facts::Side::code),
-            "sequence": if self.episode.index.is_some() { "secondary" } else { "index" },
+            "sequence": if self.episode.secondary { "secondary" } else { "index" },
             "index": self.episode.index,
             "age": self.episode.age,
             "facility": text(&self.episode.facility),
@@ -109,6 +118,7 @@ impl Row {
             "alarms": self.alarms,
             "activities": activities.collect::<Vec<_>>(),
             "records": self.episode.records,
+            "history": self.history,
         })
     }
 

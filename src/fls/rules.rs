@@ -187,6 +187,7 @@ macro_rules! figures {
 figures! {
     minimum_age: i32 = "minimum-age", 50.0;
     recode_days: i32 = "recode-days", 30.0;
+    case_days: i32 = "case-days", 730.0;
     assessment_days: i32 = "assessment-days", 90.0;
     dxa_days: i32 = "dxa-days", 90.0;
     exercise_days: i32 = "exercise-days", 112.0;

@@ -26,12 +26,17 @@ fn read(words: &str) -> Facts {
         let (word, name) =
             word.split_once('#').map_or((word, format!("T/{place:02}")), |(word, name)| (word, format!("T/{name}")));
         let (what, when) = word.split_once('@').unwrap_or((word, "0"));
+        let (when, late) = when.split_once('+').unwrap_or((when, ""));
+        let (what, undated) = what.strip_suffix('?').map_or((what, false), |what| (what, true));
         let (from, to) = when.split_once("..").unwrap_or((when, ""));
         let (from, end) = (day(from), (!to.is_empty()).then(|| day(to)));
         let parts: Vec<&str> = what.split(':').collect();
         let drug = |used: Use| Kind::Drug { drug: parts[1].to_owned(), used };
-        let bone =
-            |site: &str, side: Option<Side>| Kind::Fracture { site: site.into(), side, encounter: String::new() };
+        let known = late.parse().ok().map(|days| from.plus(days));
+        let bone = |site: &str, side: Option<Side>| {
+            let (site, encounter) = (site.to_owned(), String::new());
+            Kind::Fracture { site, side, encounter, known, undated }
+        };
         let kind = match parts[0] {
             "born" => {
                 facts.person.birth = Day::parse(parts[1]);
@@ -91,6 +96,10 @@ fn outcome(facts: &Facts, rules: &Rules, today: Day, key: &str, wanted: &str) ->
     let all = Citizen::of(facts, rules);
     let now = status(facts, rules, today);
     let first = now.rows.first();
+    if let Some(code) = key.strip_prefix("due:") {
+        let activity = first.unwrap().standing.activities.iter().find(|one| one.code == code).unwrap();
+        return activity.due.since(day("0")).to_string();
+    }
     if let Some(code) = key.strip_prefix("activity:") {
         let activity = first.unwrap().standing.activities.iter().find(|one| one.code == code).unwrap();
         return activity.state.code().to_owned();
@@ -105,7 +114,8 @@ fn outcome(facts: &Facts, rules: &Rules, today: Day, key: &str, wanted: &str) ->
     }
     match key {
         "episodes" => return all.episodes.len().to_string(),
-        "secondary" => return all.episodes.iter().filter(|one| one.index.is_some()).count().to_string(),
+        "secondary" => return all.episodes.iter().filter(|one| one.secondary).count().to_string(),
+        "history" => return all.history.len().to_string(),
         "state" => return first.unwrap().standing.state.clone(),
         _ => {}
     }
@@ -185,6 +195,10 @@ fn resources_become_facts() {
         ("Condition", r#""code":{"text":"左大腿骨頚部骨折"},"onsetDateTime":"2024-01-10""#.to_owned(), "hip-left@0"),
         ("Condition", r#""code":{"coding":[{"system":"http://jpfhir.jp/fhir/core/mhlw/CodeSystem/ICD10-2013-full","code":"S32.0"}]},"onsetPeriod":{"start":"2024-01-10"}"#.to_owned(), "spine@0"),
         ("Condition", r#""verificationStatus":{"coding":[{"code":"refuted"}]},"code":{"text":"大腿骨頚部骨折"},"onsetDateTime":"2024-01-10""#.to_owned(), ""),
+        ("Condition", r#""clinicalStatus":{"coding":[{"code":"resolved"}]},"code":{"text":"左大腿骨頚部骨折"},"onsetDateTime":"2024-01-10","recordedDate":"2024-02-09""#.to_owned(), "hip-left@0+30"),
+        ("Condition", r#""clinicalStatus":{"coding":[{"code":"inactive"}]},"code":{"text":"左大腿骨頚部骨折"},"recordedDate":"2024-01-10""#.to_owned(), "hip-left?@0"),
+        ("Condition", r#""code":{"text":"左大腿骨頚部骨折"},"onsetString":"10年前","recordedDate":"2024-01-10""#.to_owned(), "hip-left?@0"),
+        ("Condition", r#""code":{"text":"左大腿骨頚部骨折"},"recordedDate":"2024-01-10""#.to_owned(), "hip-left@0"),
         ("Condition", r#""code":{"text":"高血圧症"},"onsetDateTime":"2024-01-10""#.to_owned(), ""),
         ("QuestionnaireResponse", r#""status":"completed","questionnaire":"http://x.example/Questionnaire/falls-assessment|1","authored":"2024-01-11""#.to_owned(), "falls-assessment@1"),
         ("QuestionnaireResponse", r#""status":"in-progress","questionnaire":"http://x.example/Questionnaire/falls-assessment","authored":"2024-01-11""#.to_owned(), ""),

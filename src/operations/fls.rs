@@ -30,7 +30,7 @@ const STEP: u32 = 1_000;
 /// Citizens computed and written at once.
 const CITIZENS: usize = 500;
 /// Raised when facts are read in another way: everything is computed anew then.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -216,7 +216,9 @@ impl Keeper<'_> {
     /// Those concerned by what was written after a position.
     fn follow(&self, position: i64, basis: &str, done: &mut Done) -> Result<(), Rejection> {
         let store = self.engine.store();
-        let (next, changes) = store.liaison_changes(position, STEP, &type_numbers())?;
+        let medication = definitions().resource_number("Medication");
+        let types: Vec<u8> = type_numbers().into_iter().chain(medication).collect();
+        let (next, changes) = store.liaison_changes(position, STEP, &types)?;
         let citizens = self.concerned(&changes)?;
         for some in citizens.chunks(CITIZENS) {
             if !store.liaison_save(position, position, basis, self.rows(some, false)?)? {
@@ -233,6 +235,19 @@ impl Keeper<'_> {
         let patient = definitions().resource_number("Patient").unwrap_or(0);
         let mut keys = BTreeSet::new();
         let mut ids = BTreeSet::new();
+        // A Medication is about nobody: those are concerned who take it.
+        let medication = definitions().resource_number("Medication").unwrap_or(0);
+        let (medications, changes): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|change| change.type_number == medication);
+        let medications: Vec<i64> = medications.iter().map(|change| change.key).collect();
+        let registry = self.engine.store().registry();
+        let refers = |number| Some(registry.find(number, "medication")?.number);
+        let parameters: Vec<i32> = type_numbers().into_iter().filter_map(refers).collect();
+        for body in self.engine.store().liaison_referring(&medications, &parameters)? {
+            if let Ok(resource) = json::parse(&body) {
+                subjects(&resource, &mut ids);
+            }
+        }
         for change in changes {
             if change.type_number == patient {
                 keys.insert(change.key);

@@ -263,6 +263,23 @@ impl Store {
         Ok(keys)
     }
 
+    /// Bodies of live resources that refer to one of these by one of these parameters. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn liaison_referring(&self, targets: &[i64], parameters: &[i32]) -> Result<Vec<Bytes>, StoreError> {
+        let mut bodies = Vec::new();
+        for some in targets.chunks(500) {
+            let mut statement = Statement::new(
+                "SELECT f.target AS citizen, r.key, r.body FROM reference f JOIN resource r ON r.key = f.key WHERE f.parameter IN ",
+            );
+            statement.bind_list(parameters.iter().map(|number| i64::from(*number)));
+            statement.sql(" AND f.target IN ").bind_list(some.iter().copied()).sql(" AND r.state = 1").uncached();
+            bodies.extend(self.reader()?.load::<BodyRecord>(&statement)?.into_iter().map(|record| record.body.into()));
+        }
+        Ok(bodies)
+    }
+
     /// Keys of live Patients after a key, in order. Blocks.
     ///
     /// # Errors

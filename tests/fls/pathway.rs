@@ -297,3 +297,55 @@ fn the_registry_is_filtered_paged_and_given_as_tables() {
         assert!(series["points"].as_array().unwrap().len() >= 4, "{series}");
     }
 }
+
+/// `docs/fls-rules.md`, cases and history.
+#[test]
+fn a_fracture_known_as_history_opens_nothing() {
+    for database in databases() {
+        println!("on {}", database.kind());
+        let server = Server::start_as_installed(&database.url, &["--fls", "on"]);
+        let case = Case::new(&server, "p-history");
+        case.put(
+            "Condition",
+            "old",
+            json!({ "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved" }] },
+                "code": { "text": "左大腿骨頚部骨折" }, "onsetDateTime": ago(2_600), "recordedDate": ago(3) }),
+        );
+        assert!(case.rows().is_empty(), "{:?}", case.rows());
+        assert!(search(&server, "EpisodeOfCare?patient=Patient/p-history").is_empty());
+        let alarms = fls(&server, "alarms?patient=Patient/p-history").body;
+        assert_eq!(alarms["alarms"], json!([]));
+        // What follows is a second fracture, and says which came before.
+        case.fracture("new", "S72.0", "right", &ago(5));
+        let rows = case.rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0]["state"].as_str(), rows[0]["sequence"].as_str(), &rows[0]["index"], &rows[0]["history"]),
+            (Some("active"), Some("secondary"), &Value::Null, &json!(["Condition/p-history-old"])),
+            "{}",
+            rows[0]
+        );
+    }
+}
+
+#[test]
+fn a_changed_medication_changes_those_who_take_it() {
+    for database in databases() {
+        println!("on {}", database.kind());
+        let server = Server::start(&database.url);
+        let case = Case::new(&server, "p-medication");
+        case.fracture("f", "S72.0", "right", &ago(20));
+        let drug = |words: &str| {
+            let body = json!({ "resourceType": "Medication", "id": "drug", "code": { "text": words } });
+            let answer = server.put("Medication/drug", &body);
+            assert!(matches!(answer.status, 200 | 201), "{}", answer.body);
+        };
+        drug("アスピリン錠100mg");
+        case.put("MedicationAdministration", "m", json!({ "status": "completed", "effectiveDateTime": ago(10), "medicationReference": { "reference": "Medication/drug" } }));
+        assert_eq!(case.rows()[0]["medicine"], Value::Null);
+        drug("プラリア皮下注60mgシリンジ");
+        assert_eq!(case.rows()[0]["medicine"]["code"], "denosumab");
+        drug("アスピリン錠100mg");
+        assert_eq!(case.rows()[0]["medicine"], Value::Null);
+    }
+}

@@ -222,7 +222,13 @@ fn condition(reader: &mut Reader<'_, '_>) {
     let site = reader.rules.sites.code(place).to_owned();
     let side = if reader.rules.is_sided(&site) { side } else { None };
     let encounter = reference(resource, "encounter");
-    reader.add(day(resource, &["onset", "recordedDate"]), Kind::Fracture { site, side, encounter });
+    let (onset, recorded) = (day(resource, &["onset"]), day(resource, &["recordedDate"]));
+    let known = recorded.filter(|recorded| onset.is_some_and(|onset| *recorded > onset));
+    // A healed fracture may be a recent one; without a day of its own, a record of it tells of the past.
+    let is_over = has_code(resource.get("clinicalStatus"), &["inactive", "remission", "resolved"]);
+    let says_when = ["onsetAge", "onsetRange", "onsetString"].iter().any(|name| resource.get(name).is_some());
+    let undated = onset.is_none() && (is_over || says_when);
+    reader.add(onset.or(recorded), Kind::Fracture { site, side, encounter, known, undated });
 }
 
 /// Where a body site only has words: 大腿骨頚部 and the like.
