@@ -332,7 +332,7 @@ fn a_fracture_known_as_history_opens_nothing() {
 fn a_changed_medication_changes_those_who_take_it() {
     for database in databases() {
         println!("on {}", database.kind());
-        let server = Server::start(&database.url);
+        let server = Server::start(&database.url, &[]);
         let case = Case::new(&server, "p-medication");
         case.fracture("f", "S72.0", "right", &ago(20));
         let drug = |words: &str| {
