@@ -290,16 +290,18 @@ fn stand(
         activity.reason.clone_from(reason);
         return;
     }
+    if activity.code == "treatment-start" {
+        let refused = citizen.treatment.refused.iter().find(|(day, _)| *day >= episode.day && known(*day));
+        if let Some((day, source)) = refused {
+            (activity.state, activity.day, activity.source) = (State::NotApplicable, Some(*day), source.clone());
+            return;
+        }
+    }
     if ended.is_some() {
         (activity.state, activity.day) = (State::Ended, ended);
         return;
     }
     if activity.code == "treatment-start" {
-        let refused = citizen.treatment.refused.iter().find(|(day, _)| *day >= episode.day && *day <= today);
-        if let Some((day, source)) = refused {
-            (activity.state, activity.day, activity.source) = (State::NotApplicable, Some(*day), source.clone());
-            return;
-        }
         // Nobody is late with a treatment that nobody has recommended: the recommendation is late.
         if recommended(citizen, episode, rules).is_none_or(|(day, _)| day > today) {
             return;
