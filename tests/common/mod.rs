@@ -53,24 +53,31 @@ pub(crate) struct Database {
 }
 
 enum Place {
+    /// It stays.
+    Elsewhere,
     Folder(TempDir),
-    Cluster { maintenance: String, name: String },
+    Cluster {
+        maintenance: String,
+        name: String,
+    },
 }
 
 impl Database {
     /// `"sqlite"` or `"postgres"`, for messages.
     pub(crate) fn kind(&self) -> &'static str {
-        match self.place {
-            Place::Folder(_) => "sqlite",
-            Place::Cluster { .. } => "postgres",
-        }
+        if self.url.starts_with("sqlite:") { "sqlite" } else { "postgres" }
+    }
+
+    /// One that is there, or will be, and stays.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, place: Place::Elsewhere }
     }
 
     /// The folder of a SQLite database.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(folder) => Some(folder.path()),
-            Place::Cluster { .. } => None,
+            Place::Cluster { .. } | Place::Elsewhere => None,
         }
     }
 }
