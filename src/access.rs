@@ -3,6 +3,7 @@
 //!
 //! May use: `store` (types), `search`, `r4`, OpenSSL for signatures. Must not know: HTTP, SQL, interactions.
 
+pub mod audit;
 mod caller;
 pub mod claims;
 pub mod jwt;

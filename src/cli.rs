@@ -4,6 +4,7 @@
 //! Standard output carries results, standard error everything else.
 
 mod access;
+mod audit;
 mod certificate;
 mod client;
 mod config;
@@ -52,6 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Audit(audit::Arguments),
     Certificate(certificate::Arguments),
     Client(client::Arguments),
     Fls(fls::Arguments),
@@ -92,6 +94,7 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => error.exit(),
         Ok(Cli { command }) => match command {
             Command::Serve(arguments) => serve::run(arguments),
+            Command::Audit(arguments) => audit::run(arguments),
             Command::Certificate(arguments) => certificate::run(arguments),
             Command::Client(arguments) => client::run(arguments),
             Command::Fls(arguments) => fls::run(arguments),

@@ -23,6 +23,7 @@ mod relations;
 mod rewrite;
 mod single;
 mod subset;
+mod trace;
 mod value_sets;
 
 use std::time::Duration;
@@ -41,10 +42,11 @@ pub use subset::{is_whole, subset};
 
 use std::sync::Arc;
 
+use crate::access::audit::{Event, Trail};
 use crate::access::{Caller, Interaction};
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::ParseOptions;
-use crate::store::Store;
+use crate::store::{AuditLog, Store};
 use crate::terminology::TerminologyServer;
 
 /// What the engine may be told.
@@ -95,6 +97,8 @@ pub struct Engine {
     knowledge: Arc<knowledge::Knowledge>,
     caller: Arc<Caller>,
     views: Arc<relations::Views>,
+    trail: Trail,
+    audit: Option<AuditLog>,
 }
 
 impl Engine {
@@ -107,6 +111,8 @@ impl Engine {
             knowledge: Arc::default(),
             caller: Caller::program(),
             views: Arc::default(),
+            trail: Trail::default(),
+            audit: None,
         }
     }
 
@@ -116,6 +122,42 @@ impl Engine {
     pub fn for_caller(&self, caller: Arc<Caller>) -> Self {
         let view = if relations::sees_all(&caller) { None } else { Some(Arc::new(crate::store::View::closed())) };
         Self { store: self.store.with_view(view), caller, ..self.clone() }
+    }
+
+    /// The same engine, of which every access is written down.
+    #[must_use]
+    pub fn with_audit(self, audit: AuditLog) -> Self {
+        Self { audit: Some(audit), ..self }
+    }
+
+    /// The audit, when one is kept.
+    #[must_use]
+    pub const fn audit(&self) -> Option<&AuditLog> {
+        self.audit.as_ref()
+    }
+
+    /// The same engine for one request: what is noted on its trail is written down before the request is answered.
+    #[must_use]
+    pub fn with_trail(&self, trail: Trail) -> Self {
+        Self { trail, ..self.clone() }
+    }
+
+    /// Where to note whom a request touches, and events beside it (`trail().event(Event::emergency(…))`). Takes
+    /// nothing while no audit is kept.
+    #[must_use]
+    pub const fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Writes an event down that belongs to no request.
+    ///
+    /// # Errors
+    /// 503 when it cannot be written; what it is about must not happen then.
+    pub fn record(&self, event: &Event) -> Result<(), Rejection> {
+        match &self.audit {
+            Some(audit) => Ok(audit.append(vec![event.to_bytes()]).map(|_| ())?),
+            None => Ok(()),
+        }
     }
 
     /// Who asks.
@@ -129,6 +171,11 @@ impl Engine {
     /// # Errors
     /// 403 with the scope that would be needed.
     pub fn permit(&self, interaction: Interaction, type_name: &str) -> Result<(), Rejection> {
+        if type_name == "AuditEvent" && self.audit.is_some() {
+            let text = "AuditEvents are written by this server alone; auditors read and search them at [base]/AuditEvent, \
+                        not in bundles";
+            return Err(Rejection::new(403, IssueCode::Forbidden, text));
+        }
         if self.caller.may(interaction, type_name) {
             return Ok(());
         }

@@ -2,6 +2,8 @@
 //!
 //! May use: `engine`, `access`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
+mod audit;
+mod audit_events;
 mod auth;
 mod binary;
 mod bundles;
@@ -69,8 +71,22 @@ pub struct HttpSettings {
     pub required_amr: Vec<String>,
     /// Only devices whose certificate was registered.
     pub registered_devices: bool,
+    /// Whether every access is written down.
+    pub audit: AuditMode,
     /// It listens where others reach it without TLS or without authentication, on the word of who started it.
     pub is_insecure: bool,
+}
+
+/// Whether every access is written down before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AuditMode {
+    /// Nothing is.
+    #[default]
+    Off,
+    /// It survives the end of the process; a loss of power may take the last moments.
+    On,
+    /// It is on the disk.
+    Strict,
 }
 
 /// Whether callers must say who they are.
@@ -98,6 +114,7 @@ impl Default for HttpSettings {
             issuers: Vec::new(),
             required_amr: Vec::new(),
             registered_devices: false,
+            audit: AuditMode::Off,
             is_insecure: false,
         }
     }

@@ -24,6 +24,7 @@
 //! log has no holes that fill later.
 
 mod access;
+mod audit;
 mod blob;
 mod cache;
 mod canonical;
@@ -68,6 +69,7 @@ use crate::search::registry::Registry;
 use crate::search::text::FullText;
 
 pub use access::{AccessCertificate, AccessClient, AccessDirectory, AccessGrant, AccessKey, AccessUser, Ended, Used};
+pub use audit::{Anchor, AuditFinding, AuditLog, AuditOptions, AuditQuery, AuditReader, AuditReport, AuditRow};
 pub use blob::{
     BlobError, BlobId, BlobRead, Blobs, Chunks, Collected, Encoding, Hole, Incoming, Kept, MediaOptions, MediaPlace,
     Part, Scanner, Syntax, Verified,
@@ -216,6 +218,9 @@ pub enum StoreError {
     /// No connection.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The audit cannot be written or read: what it is about must not be answered.
+    #[error("the audit: {0}")]
+    Audit(String),
     /// The time for it was over; nothing was changed.
     #[error("the time was over")]
     Timeout,

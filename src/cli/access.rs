@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use renraku::access::audit::{Action, Agent, Event};
 use renraku::store::{AccessDirectory, Database, Store};
 
 use super::Failure;
@@ -31,6 +32,24 @@ pub(super) fn directory(settings: Settings) -> Result<AccessDirectory, Failure> 
     }
     Store::migrate(database).map_err(cannot)?;
     AccessDirectory::open(database).map_err(cannot)
+}
+
+/// Who is at the command line, for the audit: the account of this system.
+pub(super) fn operator() -> Agent {
+    let account = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    let name = if account.is_empty() { "command line".to_owned() } else { format!("command line: {account}") };
+    Agent { name, ..Agent::default() }
+}
+
+/// The same tables for a change, which is written down with it.
+pub(super) fn changing(
+    settings: Settings,
+    action: Action,
+    target: &str,
+    note: &str,
+) -> Result<AccessDirectory, Failure> {
+    let event = Event::security(operator(), action, target, note);
+    Ok(directory(settings)?.noting(event.to_bytes()))
 }
 
 /// A failure of the database.

@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
 use renraku::access::Certificate;
+use renraku::access::audit::Action as Did;
 use renraku::http::REVOCATION_LIFE;
 use renraku::store::{AccessCertificate, Ended};
 
-use super::access::{day, directory, failed, now, reference};
+use super::access::{changing, day, directory, failed, now, reference};
 use super::config::Settings;
 use super::{Failure, answer};
 
@@ -82,7 +83,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 created: now(),
                 revoked: 0,
             };
-            let directory = directory(add.settings)?;
+            let directory = changing(add.settings, Did::C, &add.file.display().to_string(), "certificate add")?;
             let known = directory.certificates().map_err(failed)?;
             if known.iter().any(|known| known.fingerprint == certificate.fingerprint) {
                 return Err(Failure::new(1, format!("the certificate {} is there already", certificate.fingerprint)));
@@ -106,7 +107,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Action::Revoke { fingerprint, settings } => {
             let ended = Ended::Certificate(&fingerprint);
-            if !directory(settings)?.end(ended, now(), now() + REVOCATION_LIFE).map_err(failed)? {
+            if !changing(settings, Did::D, &fingerprint, "certificate revoke")?
+                .end(ended, now(), now() + REVOCATION_LIFE)
+                .map_err(failed)?
+            {
                 return Err(Failure::new(1, format!("there is no certificate {fingerprint:?} that still counts")));
             }
             answer("taken out");

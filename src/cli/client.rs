@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use renraku::access::Scopes;
+use renraku::access::audit::Action as Did;
 use renraku::access::jwt::Key;
 use renraku::http::REVOCATION_LIFE;
 use renraku::store::{AccessClient, Ended};
 
-use super::access::{day, directory, failed, now, reference};
+use super::access::{changing, day, directory, failed, now, reference};
 use super::config::Settings;
 use super::{Failure, answer};
 
@@ -84,6 +85,9 @@ struct Add {
     /// The organization it acts for (Organization/ID): it then reaches that organization's citizens only
     #[arg(long, value_name = "REFERENCE")]
     organization: Option<String>,
+    /// A role beside its scopes: auditor (reads AuditEvents); may be given several times
+    #[arg(long, value_name = "ROLE", value_parser = ["auditor", "administrator"])]
+    role: Vec<String>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -143,10 +147,12 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 jwks_url,
                 redirects: add.redirect.join(" "),
                 organization: reference("--organization", "Organization", add.organization)?,
+                roles: add.role.join(" "),
                 created: now(),
                 revoked: 0,
             };
-            directory(add.settings)?.add_client(&client).map_err(failed)?;
+            let note = format!("client add: {}", client.scopes);
+            changing(add.settings, Did::C, &client.id, &note)?.add_client(&client).map_err(failed)?;
             answer(client.id);
         }
         Action::List { settings } => {
@@ -167,13 +173,19 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             if jwks.is_empty() && jwks_url.is_empty() {
                 return Err(Failure::new(2, "the new keys are missing: --jwks or --jwks-url"));
             }
-            if !directory(settings)?.set_client_keys(&id, &jwks, &jwks_url).map_err(failed)? {
+            if !changing(settings, Did::U, &id, "client rotate")?
+                .set_client_keys(&id, &jwks, &jwks_url)
+                .map_err(failed)?
+            {
                 return Err(Failure::new(1, format!("there is no client {id:?}")));
             }
             answer("its new keys count from now on");
         }
         Action::Revoke { id, settings } => {
-            if !directory(settings)?.end(Ended::Client(&id), now(), now() + REVOCATION_LIFE).map_err(failed)? {
+            if !changing(settings, Did::D, &id, "client revoke")?
+                .end(Ended::Client(&id), now(), now() + REVOCATION_LIFE)
+                .map_err(failed)?
+            {
                 return Err(Failure::new(1, format!("there is no client {id:?} that still counts")));
             }
             answer("revoked; a running server refuses its tokens within two seconds");

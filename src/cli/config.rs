@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
-use renraku::http::{Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
+use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
-use renraku::store::{Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
+use renraku::store::{AuditOptions, Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -127,6 +127,17 @@ pub(super) struct Settings {
     /// Only devices whose certificate was registered (`renraku certificate add`) [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     registered_devices: Option<bool>,
+    /// Whether every access is written down before it is answered: off, on (it survives a crash of this program), or
+    /// strict (it is on the disk first) [default: on with authentication = required, else off]
+    #[arg(long, value_name = "WHETHER")]
+    audit: Option<Audit>,
+    /// Folder for the audit: its key, its journal, with SQLite its tables
+    /// [default: beside the SQLite file, or renraku.audit in the working folder]
+    #[arg(long, value_name = "FOLDER")]
+    audit_folder: Option<PathBuf>,
+    /// Days after which rows of the audit are removed [default: none is]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    audit_retention_days: Option<u32>,
     /// Refuse updates without If-Match [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_if_match: Option<bool>,
@@ -203,6 +214,18 @@ enum Known {
     Required,
 }
 
+/// Whether every access is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Audit {
+    /// Nothing is.
+    Off,
+    /// It survives a crash of this program.
+    On,
+    /// It is on the disk.
+    Strict,
+}
+
 /// What can be searched by its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -236,7 +259,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 23] = [
+const OF_SERVE: [&str; 26] = [
     "listen",
     "base_url",
     "max_body",
@@ -258,6 +281,9 @@ const OF_SERVE: [&str; 23] = [
     "issuers",
     "required_amr",
     "registered_devices",
+    "audit",
+    "audit_folder",
+    "audit_retention_days",
     "terminology_server",
     "terminology_timeout",
 ];
@@ -297,6 +323,12 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
         .mut_subcommand("user", |user| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
             ["add", "list", "revoke"].into_iter().fold(user, |all, name| all.mut_subcommand(name, inner))
+        })
+        .mut_subcommand("audit", |audit| {
+            let used = |name: &&str| *name != "audit_folder";
+            let others: Vec<&'static str> = [&OF_SERVE[..], &OF_ENGINE].concat().into_iter().filter(used).collect();
+            let inner = |command| hide(command, others.clone());
+            ["verify", "list", "export", "key"].into_iter().fold(audit, |all, name| all.mut_subcommand(name, inner))
         })
         .mut_subcommand("certificate", |certificate| {
             let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
@@ -338,6 +370,7 @@ pub(super) struct Config {
     pub(super) http: HttpSettings,
     /// Nobody said whether fracture liaison writes resources.
     pub(super) is_liaison_unsaid: bool,
+    pub(super) audit: AuditOptions,
     log: String,
     log_format: LogFormat,
 }
@@ -392,6 +425,9 @@ impl Settings {
             issuers: self.issuers.or(lower.issuers),
             required_amr: self.required_amr.or(lower.required_amr),
             registered_devices: self.registered_devices.or(lower.registered_devices),
+            audit: self.audit.or(lower.audit),
+            audit_folder: self.audit_folder.or(lower.audit_folder),
+            audit_retention_days: self.audit_retention_days.or(lower.audit_retention_days),
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
@@ -450,6 +486,12 @@ impl Settings {
         if let Some(scanner) = &self.virus_scanner {
             media.scanner = Some(Scanner::parse(scanner).map_err(|why| wrong("virus_scanner", why))?);
         }
+        let audit = AuditOptions {
+            folder: self.audit_folder.unwrap_or_else(|| AuditOptions::beside(&store.database)),
+            database: store.database.clone(),
+            indexed: renraku::access::audit::indexed,
+            retention: self.audit_retention_days.map(|days| std::time::Duration::from_secs(u64::from(days) * 86_400)),
+        };
         Ok(Config {
             store: StoreOptions {
                 media,
@@ -487,9 +529,15 @@ impl Settings {
                 issuers: self.issuers.unwrap_or_default(),
                 required_amr: self.required_amr.unwrap_or_default(),
                 registered_devices: self.registered_devices.unwrap_or(false),
+                audit: match (self.audit, self.authentication) {
+                    (Some(Audit::Strict), _) => AuditMode::Strict,
+                    (Some(Audit::On), _) | (None, Some(Known::Required)) => AuditMode::On,
+                    (Some(Audit::Off), _) | (None, _) => AuditMode::Off,
+                },
                 is_insecure: false,
             },
             is_liaison_unsaid: self.fls.is_none(),
+            audit,
             log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use renraku::access::Caller;
+use renraku::access::audit::{Action, Agent, Event, Kind};
 use renraku::engine::{Engine, Rejection};
-use renraku::http::{Authentication, HttpSettings};
+use renraku::http::{AuditMode, Authentication, HttpSettings};
 use renraku::operations::offer::missing_definitions;
-use renraku::store::{MediaOptions, Store, StoreOptions};
+use renraku::store::{AuditLog, MediaOptions, Store, StoreOptions};
 
 use super::config::Settings;
 use super::healthcheck::reachable;
@@ -87,6 +89,17 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     renraku::operations::fls::keep(engine.clone());
     tell_media_store(&config.store);
     collect_content(engine.store().clone())?;
+    let engine = match config.http.audit {
+        AuditMode::Off => engine,
+        AuditMode::On | AuditMode::Strict => {
+            let log = AuditLog::open(config.audit.clone()).map_err(|error| Failure::new(1, error.to_string()))?;
+            engine.with_audit(log)
+        }
+    };
+    let program = || Agent::from(&*Caller::program());
+    let begun = Event::now(Kind::Started, Action::E, program());
+    engine.record(&begun).map_err(|_| Failure::new(1, "the audit cannot be written"))?;
+    let audited = engine.clone();
     let base_url = config.http.base_url.clone();
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let ready = |address: SocketAddr| {
@@ -100,7 +113,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     };
     match renraku::http::serve(engine, config.http.clone(), ready) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => {
+            let _ = audited.record(&Event::now(Kind::Stopped, Action::E, program()));
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) => Err(Failure::new(1, cannot_listen(listen, &error))),
     }
 }

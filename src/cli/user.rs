@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use renraku::access::FhirUser;
+use renraku::access::audit::Action as Did;
 use renraku::access::password::{LONGEST, SHORTEST, SHORTEST_WITH_TOTP, hash, new_totp_secret};
 use renraku::http::REVOCATION_LIFE;
 use renraku::store::{AccessUser, Ended};
 
-use super::access::{day, directory, failed, now};
+use super::access::{changing, day, directory, failed, now};
 use super::config::Settings;
 use super::{Failure, answer, tell};
 
@@ -128,7 +129,8 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 created: now(),
                 revoked: 0,
             };
-            directory(add.settings)?.put_user(&user).map_err(failed)?;
+            let note = format!("user add: {} {}", user.fhir_user, user.roles);
+            changing(add.settings, Did::C, &user.login, note.trim_end())?.put_user(&user).map_err(failed)?;
             if !user.totp.is_empty() {
                 answer(format_args!("otpauth://totp/renraku:{}?secret={}&issuer=renraku", user.login, user.totp));
             }
@@ -148,7 +150,10 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             }
         }
         Action::Revoke { login, settings } => {
-            if !directory(settings)?.end(Ended::User(&login), now(), now() + REVOCATION_LIFE).map_err(failed)? {
+            if !changing(settings, Did::D, &login, "user revoke")?
+                .end(Ended::User(&login), now(), now() + REVOCATION_LIFE)
+                .map_err(failed)?
+            {
                 return Err(Failure::new(1, format!("there is no account {login:?} that still counts")));
             }
             answer("closed; a running server refuses its tokens within two seconds");

@@ -104,6 +104,11 @@ impl From<StoreError> for Rejection {
                     ..Self::new(503, IssueCode::Exception, "the database cannot be reached at the moment")
                 }
             }
+            StoreError::Audit(why) => {
+                tracing::error!(%why, "the audit cannot be written or read");
+                let text = "accesses cannot be written down in the audit at the moment, so none is answered";
+                Self { retry_after: Some(5), ..Self::new(503, IssueCode::NoStore, text) }
+            }
             StoreError::Timeout => Self::too_slow(),
             StoreError::Cursor => {
                 Self::invalid("_cursor is not a page position that this server gave; follow the links of the Bundle")

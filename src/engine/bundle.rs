@@ -14,7 +14,7 @@ use super::entry::{Entry, Link, OperationLink, check_envelope, place};
 use super::history::Historied;
 use super::prepare::parse;
 use super::single::Searched;
-use super::{Engine, Preconditions};
+use super::{Engine, Preconditions, trace};
 use crate::format::json::Node;
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::Pending;
@@ -58,7 +58,7 @@ impl Engine {
     /// # Errors
     /// What is wrong with the bundle; for a transaction also the first entry that fails.
     pub async fn bundle(&self, body: Bytes, base: &str, run: RunOperation) -> Result<BundleAnswer, Rejection> {
-        let (kind, body) = self
+        let (kind, body, asked) = self
             .blocking(move |engine| {
                 let bundle = parse(&body)?;
                 let kind = bundle_kind(&bundle)?;
@@ -73,10 +73,14 @@ impl Engine {
                         ),
                     ));
                 }
-                Ok((kind, body))
+                let asked = if engine.trail.is_open() { trace::asked(&bundle) } else { Vec::new() };
+                Ok((kind, body, asked))
             })
             .await?;
-        if kind == "batch" { self.batch(body, base, run).await } else { self.transaction(body, base).await }
+        let answer =
+            if kind == "batch" { self.batch(body, base, run).await } else { self.transaction(body, base).await }?;
+        self.note_entries(&asked, base, &answer).await?;
+        Ok(answer)
     }
 
     async fn transaction(&self, body: Bytes, base: &str) -> Result<BundleAnswer, Rejection> {

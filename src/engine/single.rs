@@ -84,6 +84,9 @@ impl Engine {
                 self.blocking(move |engine| Ok(engine.store.current(number, &id)?)).await?
             }
         };
+        if let (true, Some(version)) = (matches!(type_name, "Binary" | "Media"), &version) {
+            self.trail.content(&version.body);
+        }
         read_answer(type_name, number, id, version, &conditions)
     }
 
@@ -97,7 +100,13 @@ impl Engine {
         let found = self.store.current(number, id)?;
         match found {
             Some(version) if version.is_deleted() => Err(Rejection::gone(type_name, id)),
-            Some(version) => Ok(version),
+            Some(version) => {
+                self.trail.content(&version.body);
+                if type_name == "Patient" {
+                    self.trail.citizen(id);
+                }
+                Ok(version)
+            }
             None => Err(Rejection::not_found(type_name, id)),
         }
     }
@@ -238,7 +247,8 @@ impl Engine {
         let number = type_number(type_name)?;
         self.permit(Interaction::Delete, type_name)?;
         let (type_name, id) = (type_name.to_owned(), id.to_owned());
-        self.store
+        let answer = self
+            .store
             .write(move |transaction| {
                 if conditions.if_match.is_some() {
                     let current = transaction.current(number, &id)?;
@@ -246,7 +256,9 @@ impl Engine {
                 }
                 delete(transaction, number, &type_name, &id)
             })
-            .await
+            .await?;
+        self.note_deleted(&answer).await?;
+        Ok(answer)
     }
 
     /// `DELETE [base]/Type?criteria`: no or one match; several are refused.
@@ -259,14 +271,17 @@ impl Engine {
         self.permit(Interaction::Search, type_name)?;
         let query = self.criteria(number, criteria)?;
         let type_name = type_name.to_owned();
-        self.store
+        let answer = self
+            .store
             .write(move |transaction| match only_match(transaction, &query)? {
                 Some((id, _)) => delete(transaction, number, &type_name, &id),
                 None => {
                     Ok(Answer::outcome(200, number, "", Issue::information("no resource matched; nothing was deleted")))
                 }
             })
-            .await
+            .await?;
+        self.note_deleted(&answer).await?;
+        Ok(answer)
     }
 
     /// A page of a search.

@@ -200,7 +200,7 @@ pub(super) async fn write(
     };
     let media = text(request, &header::CONTENT_TYPE).unwrap_or("application/octet-stream").trim().to_owned();
     let written = store(request, shared, id, media, incoming).await?;
-    Ok(said(context, written))
+    Ok(said(shared, context, written))
 }
 
 /// Content of FHIR's own types that is at hand.
@@ -222,12 +222,13 @@ pub(super) async fn write_bytes(
         })
         .await?;
     let written = store(request, shared, id, media, incoming).await?;
-    Ok(said(context, written))
+    Ok(said(shared, context, written))
 }
 
 /// The content just sent is not sent back unless the client says so.
-fn said(context: &Context, written: Answer) -> HttpResponse {
+fn said(shared: &Shared, context: &Context, written: Answer) -> HttpResponse {
     let prefer_return = context.prefer_return.or(Some(Return::Minimal));
+    shared.engine.note_written(&written);
     answer(&Context { prefer_return, ..context.clone() }, written, true)
 }
 

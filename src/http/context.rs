@@ -69,12 +69,36 @@ fn base(request: &HttpRequest, shared: &Shared) -> String {
     format!("{scheme}://{}/fhir", host.unwrap_or("localhost"))
 }
 
+/// Where a request comes from: behind trusted proxies the last address that is none of theirs, because what stands
+/// before it anybody may have written.
+pub(super) fn address(request: &HttpRequest, settings: &super::HttpSettings) -> Option<std::net::IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    if !settings.trusted_proxies.contains(&peer) {
+        return Some(peer);
+    }
+    let mut last = peer;
+    let headers: Vec<&str> =
+        request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    for part in headers.iter().rev().flat_map(|header| header.rsplit(',')) {
+        let text = part.trim();
+        let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
+        let known =
+            bare.parse::<std::net::IpAddr>().or_else(|_| text.parse::<std::net::SocketAddr>().map(|at| at.ip()));
+        let Ok(known) = known else { return Some(last) };
+        last = known.to_canonical();
+        if !settings.trusted_proxies.contains(&last) {
+            return Some(last);
+        }
+    }
+    Some(last)
+}
+
 /// Longest name of a request that is taken from a client.
 const LONGEST_REQUEST_ID: usize = 200;
 
 /// What the client or a proxy calls the request (FHIR R4 http.html#custom), or a name made here: one of this
 /// process and a number.
-fn request_id(request: &HttpRequest) -> String {
+pub(super) fn request_id(request: &HttpRequest) -> String {
     static PROCESS: OnceLock<String> = OnceLock::new();
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let given = text(request, &header::HeaderName::from_static("x-request-id"));

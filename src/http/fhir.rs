@@ -5,12 +5,13 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
+use super::audit::note_answer;
 use super::coding::{TAKEN, encoded};
 use super::context::{Context, body, check_content_type, patch_format, preconditions, sends_xml};
 use super::filled::filled;
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::terminology_capability::terminology_capabilities;
-use super::{Shared, binary, bundles, capability, operation};
+use super::{Shared, audit_events, binary, bundles, capability, operation};
 use crate::engine::{Answer, Engine, HistoryOf, Payload as Content, Rejection, SearchPlace, is_whole, subset};
 use crate::format::json;
 use crate::operations::{NoTarget, Target, run_entry};
@@ -49,6 +50,7 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
 async fn answered(request: &HttpRequest, payload: &mut Payload, shared: &Shared, context: &Context) -> HttpResponse {
     let result = dispatch(request, payload, shared, context).await;
     let response = result.unwrap_or_else(|refusal| rejection(context, &refusal));
+    let response = note_answer(shared, response);
     filled(shared, context, represent(context, response).await).await
 }
 
@@ -75,6 +77,11 @@ async fn dispatch(
         "HEAD" => "GET",
         method => method,
     };
+    if let ["AuditEvent", rest @ ..] = parts.as_slice()
+        && shared.engine.audit().is_some()
+    {
+        return audit_events::handle(request, payload, shared, context, (method, rest)).await;
+    }
     let interaction = Interaction { request, payload, shared, context };
     if parts.iter().any(|part| part.starts_with('$')) {
         return match Target::find(method, &parts) {
@@ -175,7 +182,7 @@ impl Interaction<'_> {
             ("PUT", []) => self.conditional_update(type_name).await,
             ("DELETE", []) => {
                 let deleted = self.shared.engine.conditional_delete(type_name, &context.raw_query).await?;
-                Ok(answer(context, deleted, true))
+                Ok(self.written(deleted))
             }
             ("PATCH", []) => self.patch(type_name, None).await,
             (_, []) => Ok(not_allowed(context, method, "GET, HEAD, POST, PUT, PATCH, DELETE")),
@@ -193,7 +200,7 @@ impl Interaction<'_> {
             ("PATCH", [id]) => self.patch(type_name, Some(id)).await,
             ("DELETE", [id]) => {
                 let deleted = self.shared.engine.delete(type_name, id, preconditions(self.request)).await?;
-                Ok(answer(context, deleted, true))
+                Ok(self.written(deleted))
             }
             (_, [_]) => Ok(not_allowed(context, method, "GET, HEAD, PUT, PATCH, DELETE")),
             ("GET", [id, "_history"]) => self.history(Some((type_name.to_owned(), Some((*id).to_owned())))).await,
@@ -241,7 +248,7 @@ impl Interaction<'_> {
             ));
         }
         let created = self.shared.engine.create(type_name, body, preconditions(self.request)).await?;
-        Ok(answer(self.context, created, true))
+        Ok(self.written(created))
     }
 
     async fn update(mut self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {
@@ -253,14 +260,20 @@ impl Interaction<'_> {
             return binary::write_bytes(self.request, self.shared, self.context, Some(id), sent).await;
         }
         let updated = self.shared.engine.update(type_name, id, body, preconditions(self.request)).await?;
-        Ok(answer(self.context, updated, true))
+        Ok(self.written(updated))
     }
 
     async fn conditional_update(mut self, type_name: &str) -> Result<HttpResponse, Rejection> {
         let body = self.body().await?;
         let (engine, query) = (&self.shared.engine, &self.context.raw_query);
         let updated = engine.conditional_update(type_name, query, body, preconditions(self.request)).await?;
-        Ok(answer(self.context, updated, true))
+        Ok(self.written(updated))
+    }
+
+    /// The answer to a write.
+    fn written(&self, written: Answer) -> HttpResponse {
+        self.shared.engine.note_written(&written);
+        answer(self.context, written, true)
     }
 
     /// With an id, or by the criteria of the query.
@@ -276,7 +289,7 @@ impl Interaction<'_> {
             Some(id) => engine.patch(type_name, id, format, body, conditions).await?,
             None => engine.conditional_patch(type_name, &self.context.raw_query, format, body, conditions).await?,
         };
-        Ok(answer(self.context, patched, true))
+        Ok(self.written(patched))
     }
 
     async fn read(self, type_name: &str, id: &str) -> Result<HttpResponse, Rejection> {
@@ -322,6 +335,9 @@ impl Interaction<'_> {
             ));
         }
         let form = std::str::from_utf8(&form).map_err(|_| Rejection::invalid("the form is not UTF-8"))?;
+        let both =
+            [self.context.raw_query.as_str(), form].join(if self.context.raw_query.is_empty() { "" } else { "&" });
+        self.shared.engine.trail().query(&both);
         let mut pairs = self.context.pairs.clone();
         pairs.extend(
             crate::engine::decode_pairs(form).into_iter().filter(|(name, _)| name != "_format" && name != "_pretty"),

@@ -73,7 +73,7 @@ pub(super) async fn handle(request: HttpRequest, payload: Payload, shared: Data<
         ["alarms", id, "acknowledge"] if method == "POST" => {
             let id = (*id).to_owned();
             match body(payload, 64 << 10).await {
-                Ok(body) => shared.engine.blocking(move |engine| note(engine, &id, &body)).await,
+                Ok(body) => shared.engine.blocking(move |engine| noted(engine, &id, &body)).await,
                 Err(refusal) => Err(refusal),
             }
         }
@@ -244,9 +244,17 @@ fn registry(engine: &Engine, root: &str, pairs: &[(String, String)], form: Form)
     let size = query.count;
     query.count += 1;
     let found = engine.store().registry_page(&query)?;
+    note(engine, &found);
     let (rows, next) = page(found, size, |row| format!("{}:{}:{}", row.place.0, row.place.1, row.place.2))?;
     let next = next.map(|after| next_link(root, "registry", pairs, &after));
     Ok(table::reply(form, "episodes", &rows, table::REGISTRY, next))
+}
+
+/// Notes whom rows are about.
+fn note(engine: &Engine, rows: &[Registered]) {
+    for row in rows {
+        engine.trail().content(&row.body);
+    }
 }
 
 /// The rows of a page, and the position behind it.
@@ -290,13 +298,14 @@ fn alarms(engine: &Engine, root: &str, pairs: &[(String, String)], form: Form) -
     }
     let more = cut < found.len();
     found.truncate(cut);
+    note(engine, &found);
     let position = found.last().filter(|_| more).map(|row| format!("{}:{}", row.place.0, row.place.1));
     let (rows, _) = page(found, u32::MAX, |_| String::new())?;
     let next = position.map(|after| next_link(root, "alarms", pairs, &after));
     Ok(table::reply(form, "alarms", &rows, table::ALARMS, next))
 }
 
-fn note(engine: &Engine, id: &str, body: &[u8]) -> Result<Reply, Rejection> {
+fn noted(engine: &Engine, id: &str, body: &[u8]) -> Result<Reply, Rejection> {
     permit(engine)?;
     engine.permit(Interaction::Update, "Flag")?;
     let sent: Value = serde_json::from_slice(body)

@@ -13,6 +13,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
+use super::audit::Watched;
 use super::context::Context;
 use super::{Shared, auth, client_certificate, respond};
 use crate::access::claims::Believed;
@@ -31,32 +32,53 @@ pub(super) async fn gate<B: MessageBody + 'static>(
     let Some(shared) = request.app_data::<Data<Shared>>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    if let Some(auth) = &shared.auth {
-        let known = caller(&request, &shared, auth).await;
-        match known {
-            Ok(caller) => {
-                let engine = match bound_engine(&shared, Arc::new(caller)).await {
-                    Ok(engine) => engine,
-                    Err(rejection) => {
-                        let (request, _) = request.into_parts();
-                        let mut response = respond::rejection(&Context::fallback(&request, &shared), &rejection);
-                        put_headers(&shared, response.headers_mut());
-                        return Ok(ServiceResponse::new(request, response));
-                    }
-                };
-                let bound = Shared { engine, ..(**shared).clone() };
-                let mut data = Extensions::new();
-                data.insert(Data::new(bound));
-                request.add_data_container(Rc::new(data));
-            }
-            Err(refused) => {
-                let (request, _) = request.into_parts();
-                let mut response = refused.response(&Context::fallback(&request, &shared));
-                put_headers(&shared, response.headers_mut());
-                return Ok(ServiceResponse::new(request, response));
-            }
-        }
+    let Some(watched) = Watched::begin(&mut request, &shared) else { return admitted(request, next, shared).await };
+    if let Err(rejection) = watched.room().await {
+        return Ok(refused(request, &shared, |context| respond::rejection(context, &rejection)));
     }
+    let shared = watched.shared(&shared);
+    let response = admitted(request, next, shared.clone()).await?;
+    Ok(watched.finish(response, &shared).await)
+}
+
+/// An answer without a handler.
+fn refused(
+    request: ServiceRequest,
+    shared: &Data<Shared>,
+    make: impl FnOnce(&Context) -> HttpResponse,
+) -> ServiceResponse<BoxBody> {
+    let (request, _) = request.into_parts();
+    let mut response = make(&Context::fallback(&request, shared));
+    put_headers(shared, response.headers_mut());
+    ServiceResponse::new(request, response)
+}
+
+/// Lets a request in that comes from somebody who may come in.
+async fn admitted<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+    shared: Data<Shared>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let mut request = request;
+    let bound = match &shared.auth {
+        Some(auth) => match caller(&request, &shared, auth).await {
+            Ok(caller) => {
+                shared.engine.trail().agent_of(&caller);
+                match bound_engine(&shared, Arc::new(caller)).await {
+                    Ok(engine) => Shared { engine, ..(**shared).clone() },
+                    Err(why) => return Ok(refused(request, &shared, |context| respond::rejection(context, &why))),
+                }
+            }
+            Err(why) => return Ok(refused(request, &shared, |context| why.response(context))),
+        },
+        None => {
+            shared.engine.trail().agent_of(shared.engine.caller());
+            (**shared).clone()
+        }
+    };
+    let mut data = Extensions::new();
+    data.insert(Data::new(bound));
+    request.add_data_container(Rc::new(data));
     let mut response = next.call(request).await?.map_into_boxed_body();
     put_headers(&shared, response.headers_mut());
     Ok(response)

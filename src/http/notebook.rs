@@ -15,6 +15,7 @@ use self::ways::{Does, Found};
 use super::context::{Context, body, check_content_type, preconditions, sends_xml};
 use super::respond::{not_allowed, notebook, rejection};
 use super::{Shared, media};
+use crate::access::audit::Trail;
 use crate::engine::Rejection;
 use crate::operations::notebook::{Asked, Notebook, Told, Tongue};
 use crate::r4::outcome::IssueCode;
@@ -35,6 +36,10 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         "HEAD" => "GET",
         method => method,
     };
+    if let ("GET", ["citizens", id, "accesses"]) = (method, parts.as_slice()) {
+        let told = super::audit_events::accesses(&shared, &context, id, request.query_string()).await;
+        return told.unwrap_or_else(|refusal| rejection(&context, &refusal));
+    }
     let nowhere = || {
         let text =
             format!("{} is nothing here（ここには何もありません）; {ROOT}/openapi.json lists what is", request.path());
@@ -56,8 +61,40 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         Found::Nowhere => nowhere(),
     };
     match done {
-        Ok(told) => notebook(&context, &told),
+        Ok(told) => {
+            note_told(shared.engine.trail(), &parts, &told);
+            notebook(&context, &told)
+        }
         Err(refusal) => rejection(&context, &refusal),
+    }
+}
+
+/// Notes the citizens that an answer names.
+fn note_told(trail: &Trail, parts: &[&str], told: &Told) {
+    if !trail.is_open() {
+        return;
+    }
+    // One citizen's page is about them alone; lists name theirs.
+    if let ["citizens"] = parts {
+        let listed = told.body.get("citizens").and_then(|list| list.as_array()).into_iter().flatten();
+        let made = told.body.get("id").into_iter();
+        for id in listed.filter_map(|citizen| citizen.get("id")).chain(made).filter_map(|id| id.as_str()) {
+            trail.citizen(id);
+        }
+    }
+    named(trail, &told.body, 0);
+}
+
+fn named(trail: &Trail, value: &serde_json::Value, depth: usize) {
+    match value {
+        serde_json::Value::Object(members) if depth < 16 => {
+            if let Some(citizen) = members.get("citizen").and_then(|citizen| citizen.as_str()) {
+                trail.citizen(citizen.strip_prefix("Patient/").unwrap_or(citizen));
+            }
+            members.values().for_each(|member| named(trail, member, depth + 1));
+        }
+        serde_json::Value::Array(items) if depth < 16 => items.iter().for_each(|item| named(trail, item, depth + 1)),
+        _ => {}
     }
 }
 

@@ -51,7 +51,10 @@ pub(super) async fn handle(
     let done = shared.engine.blocking(move |engine| run(engine, &target, &asked)).await?;
     Ok(match done {
         OperationAnswer::Resource(body) => resource(context, 200, body),
-        OperationAnswer::Stored(stored) => answer(context, *stored, true),
+        OperationAnswer::Stored(stored) => {
+            shared.engine.note_written(&stored);
+            answer(context, *stored, true)
+        }
         OperationAnswer::Searched(searched, path) => {
             resource(context, 200, bundles::searchset_at(&context.base, &path, &searched))
         }

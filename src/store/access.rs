@@ -36,6 +36,9 @@ pub struct AccessClient {
     /// The organization it acts for, `Organization/x`; empty for none.
     #[diesel(sql_type = Text)]
     pub organization: String,
+    /// Roles beside scopes, separated by spaces.
+    #[diesel(sql_type = Text)]
+    pub roles: String,
     /// Seconds since 1970 UTC.
     #[diesel(sql_type = BigInt)]
     pub created: i64,
@@ -144,7 +147,7 @@ struct NameRow {
 
 /// The tables. Cheap to clone; all methods block.
 #[derive(Clone)]
-pub struct AccessDirectory(Arc<Mutex<Connection>>);
+pub struct AccessDirectory(Arc<Mutex<Connection>>, Option<Vec<u8>>);
 
 impl std::fmt::Debug for AccessDirectory {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -170,14 +173,33 @@ impl AccessDirectory {
     /// # Errors
     /// When it cannot be reached.
     pub fn open(database: &Database) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(Mutex::new(Connection::open(database, Role::Writer)?))))
+        Ok(Self(Arc::new(Mutex::new(Connection::open(database, Role::Writer)?)), None))
+    }
+
+    /// The same tables; whatever is changed by this handle is noted for the audit, in the transaction of the change.
+    #[must_use]
+    pub fn noting(self, content: Vec<u8>) -> Self {
+        Self(self.0, Some(content))
+    }
+
+    /// Notes something for the audit; who keeps it takes it in.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn note(&self, content: Vec<u8>) -> Result<(), StoreError> {
+        self.transact(|connection| connection.execute(&noted(content)).map(|_| ()))
     }
 
     fn transact<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = if connection.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" };
         connection.batch(begin)?;
-        let done = work(&mut connection);
+        let done = work(&mut connection).and_then(|done| {
+            if let Some(content) = &self.1 {
+                connection.execute(&noted(content.clone()))?;
+            }
+            Ok(done)
+        });
         connection.batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
         done
     }
@@ -229,6 +251,7 @@ impl AccessDirectory {
                 ("jwks_url", text(&client.jwks_url)),
                 ("redirects", text(&client.redirects)),
                 ("organization", text(&client.organization)),
+                ("roles", text(&client.roles)),
                 ("created", client.created.into()),
                 ("revoked", client.revoked.into()),
             ],
@@ -499,6 +522,11 @@ impl AccessDirectory {
             Ok(vec![key])
         })
     }
+}
+
+fn noted(content: Vec<u8>) -> Statement {
+    let id = uuid::Uuid::now_v7().to_string();
+    insert("audit_inbox", vec![("id", id.into()), ("content", content.into())])
 }
 
 fn insert_grant(grant: &AccessGrant) -> Statement {

@@ -16,6 +16,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::{StoreError, view};
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// The audit of a SQLite database is a file of its own.
+const AUDIT_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/audit");
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
 
 /// Number of the advisory lock that serialises writers of one PostgreSQL database.
@@ -126,6 +128,17 @@ impl Connection {
                 .map(|versions| versions.iter().map(ToString::to_string).collect()),
         };
         ran.map_err(|error| StoreError::Database(format!("migration failed: {error}")))
+    }
+
+    /// The same for the tables of the audit, which in PostgreSQL are among the others.
+    pub(super) fn migrate_audit(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(connection) => connection
+                .run_pending_migrations(AUDIT_MIGRATIONS)
+                .map(|_| ())
+                .map_err(|error| StoreError::Database(format!("migration of the audit failed: {error}"))),
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Runs a statement; answers how many rows it touched.

@@ -50,6 +50,9 @@ impl Auth {
             return Err(OAuthError::new(400, "invalid_scope", text));
         }
         let mut claims = json!({ "sub": client.id, "client_id": client.id, "scope": scopes.to_string() });
+        if !client.roles.is_empty() {
+            claims["roles"] = client.roles.split_ascii_whitespace().collect();
+        }
         if !client.organization.is_empty() {
             claims["organization"] = json!(client.organization);
         }

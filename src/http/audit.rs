@@ -1,0 +1,154 @@
+//! The hook of the audit: what a request was, written down before its answer leaves.
+//!
+//! Method and path say what it is (`access::audit::described`), the trail of its engine whom it touched, the answer
+//! how it ended. When that cannot be written the answer is a refusal.
+
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Data;
+
+use super::context::{self, Context};
+use super::{AuditMode, Shared, respond};
+use crate::access::audit::{Agent, Described, Event, Trail, described};
+use crate::engine::Rejection;
+use crate::store::{AuditLog, StoreError};
+
+/// A request that is written down.
+pub(super) struct Watched {
+    log: AuditLog,
+    trail: Trail,
+    what: Described,
+    query: String,
+    from: String,
+    request: String,
+    waits: bool,
+}
+
+impl Watched {
+    /// Begins to watch; `None` when no audit is kept, or for what tells of nobody.
+    pub(super) fn begin(request: &mut ServiceRequest, shared: &Shared) -> Option<Self> {
+        let log = shared.engine.audit()?.clone();
+        let what = described(request.method().as_str(), request.path())?;
+        // Handlers take the name of the request from its header: all of them the same then.
+        let name = context::request_id(request.request());
+        if let Ok(value) = HeaderValue::from_str(&name) {
+            request.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        Some(Self {
+            log,
+            trail: Trail::open(),
+            what,
+            query: request.query_string().to_owned(),
+            from: context::address(request.request(), &shared.settings).map(|ip| ip.to_string()).unwrap_or_default(),
+            request: name,
+            waits: shared.settings.audit == AuditMode::Strict,
+        })
+    }
+
+    /// Waits while the audit is behind.
+    pub(super) async fn room(&self) -> Result<(), Rejection> {
+        Ok(self.log.room().await?)
+    }
+
+    /// What handlers share, with the trail of this request.
+    pub(super) fn shared(&self, shared: &Data<Shared>) -> Data<Shared> {
+        Data::new(Shared { engine: shared.engine.with_trail(self.trail.clone()), ..(***shared).clone() })
+    }
+
+    /// Writes down what it was. The answer leaves only if that worked.
+    pub(super) async fn finish(
+        self,
+        response: ServiceResponse<BoxBody>,
+        shared: &Data<Shared>,
+    ) -> ServiceResponse<BoxBody> {
+        let status = response.status().as_u16();
+        let waits = self.waits;
+        let log = self.log.clone();
+        let written = match log.append(self.rows(status)) {
+            Ok(seq) if waits => log.settled(seq).await,
+            done => done.map(|_| ()),
+        };
+        match written {
+            Ok(()) => response,
+            Err(error) => unwritten(response, shared, error),
+        }
+    }
+
+    /// The rows: the request itself, and what it was made of.
+    fn rows(self, status: u16) -> Vec<Vec<u8>> {
+        let mut notes = self.trail.take();
+        let Described { kind, action, interaction, target, citizen } = self.what;
+        if let Some(id) = citizen.filter(|_| status < 400 || status == 403) {
+            notes.citizens.insert(id);
+        }
+        let agent = notes.agent.unwrap_or_else(|| Agent { name: "nobody".to_owned(), ..Agent::default() });
+        let mut event = Event {
+            interaction: notes.interaction.unwrap_or(interaction).into(),
+            status,
+            from: self.from,
+            request: self.request,
+            target: notes.target.unwrap_or_else(|| target.into_owned()),
+            note: notes.note.unwrap_or_default(),
+            ..Event::now(kind, action, agent)
+        };
+        event.set_query(notes.query.as_deref().unwrap_or(&self.query));
+        event.set_citizens(notes.citizens);
+        let mut rows = Vec::with_capacity(1 + notes.events.len());
+        rows.push(event.to_bytes());
+        for mut inner in notes.events {
+            inner.at = event.at;
+            inner.from.clone_from(&event.from);
+            inner.request.clone_from(&event.request);
+            if inner.agent.name.is_empty() {
+                inner.agent.clone_from(&event.agent);
+            }
+            rows.push(inner.to_bytes());
+        }
+        rows
+    }
+}
+
+fn unwritten(response: ServiceResponse<BoxBody>, shared: &Data<Shared>, error: StoreError) -> ServiceResponse<BoxBody> {
+    let (request, old) = response.into_parts();
+    let refusal = respond::rejection(&Context::fallback(&request, shared), &error.into());
+    let mut refusal = refusal;
+    // The headers that every answer carries.
+    for name in ["x-content-type-options", "strict-transport-security", "cache-control", "x-insecure"] {
+        if let Some(value) = old.headers().get(name) {
+            refusal.headers_mut().insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    ServiceResponse::new(request, refusal)
+}
+
+/// Notes whom an answer shows: the resource or the Bundle in it, before it becomes XML or a page or is compressed.
+pub(super) fn note_answer(shared: &Shared, response: HttpResponse) -> HttpResponse {
+    let trail = shared.engine.trail();
+    if !trail.is_open() {
+        return response;
+    }
+    if let Some(location) = response.headers().get("location").and_then(|value| value.to_str().ok())
+        && let Some(target) = written(location)
+    {
+        trail.target(target);
+        trail.content(location.as_bytes());
+    }
+    let (response, body) = response.into_parts();
+    match body.try_into_bytes() {
+        Ok(bytes) => {
+            trail.content(&bytes);
+            response.set_body(BoxBody::new(bytes))
+        }
+        Err(body) => response.set_body(body),
+    }
+}
+
+/// `Type/id` of a Location.
+fn written(location: &str) -> Option<&str> {
+    let (before, _) = location.split_once("/_history/")?;
+    let mut slashes = before.rmatch_indices('/').skip(1);
+    let start = slashes.next().map_or(0, |(at, _)| at + 1);
+    before.get(start..)
+}
