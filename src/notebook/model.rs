@@ -15,6 +15,7 @@ pub mod codes;
 mod edit;
 mod entities;
 mod input;
+mod japanese;
 pub mod measured;
 pub mod schema;
 

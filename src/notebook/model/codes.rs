@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::japanese::japanese;
 use super::{FieldKind, Mapping};
 use crate::format::json::Node;
 use crate::r4::canonical::{Canonicals, Definition, split, standard};
@@ -101,22 +102,22 @@ fn code_system(url: &str) -> Option<Vec<NamedCode>> {
         return None;
     }
     let mut codes = Vec::new();
-    add(system.list("concept"), &mut codes);
+    add(url, system.list("concept"), &mut codes);
     (!codes.is_empty()).then_some(codes)
 }
 
-fn add(concepts: &[Node<'_>], codes: &mut Vec<NamedCode>) {
+fn add(system: &str, concepts: &[Node<'_>], codes: &mut Vec<NamedCode>) {
     for concept in concepts {
-        codes.extend(named(concept));
-        add(concept.list("concept"), codes);
+        codes.extend(named(system, concept));
+        add(system, concept.list("concept"), codes);
     }
 }
 
-fn named(concept: &Node<'_>) -> Option<NamedCode> {
+fn named(system: &str, concept: &Node<'_>) -> Option<NamedCode> {
     let code = concept.text("code")?;
     let en = concept.text("display").unwrap_or(code);
     let ja = concept.list("designation").iter().find(|name| name.text("language") == Some("ja"));
-    let ja = ja.and_then(|name| name.text("value")).unwrap_or(en);
+    let ja = ja.and_then(|name| name.text("value")).or_else(|| japanese(system, code)).unwrap_or(en);
     Some(NamedCode { code: code.to_owned(), ja: ja.to_owned(), en: en.to_owned() })
 }
 
@@ -143,20 +144,43 @@ fn value_set(url: &str, depth: usize) -> Option<Vec<NamedCode>> {
         }
         let whole = code_system(system).unwrap_or_default();
         let known = |code: &NamedCode| whole.iter().find(|known| known.code == code.code).cloned();
-        codes.extend(listed.iter().filter_map(named).map(|code| known(&code).unwrap_or(code)));
+        let codes_here = listed.iter().filter_map(|concept| named(system, concept));
+        codes.extend(codes_here.map(|code| known(&code).unwrap_or(code)));
     }
     Some(codes)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping;
+    use super::super::{citizen_mapping, mapping, mappings};
     use super::*;
 
     fn of(entity: &str, field: &str) -> Option<Vec<NamedCode>> {
         let mapping = mapping(entity).unwrap();
         let place = mapping.entity.fields.iter().position(|known| known.name == field).unwrap();
         mapping.codes(0, place)
+    }
+
+    /// Whoever reads the notebook reads Japanese; HL7 publishes its codes in English.
+    #[test]
+    fn every_code_of_a_closed_list_has_a_japanese_name() {
+        let mut latin = Vec::new();
+        for mapping in mappings().iter().chain([citizen_mapping()]) {
+            for source in 0..mapping.entity.sources.len() {
+                for (field, codes) in mapping.entity.fields.iter().zip(mapping.named_codes(source).iter()) {
+                    let named = codes.iter().flatten().filter(|code| code.ja == code.en);
+                    latin.extend(named.map(|code| format!("{}.{} {}", mapping.entity.name, field.name, code.code)));
+                }
+            }
+        }
+        assert!(latin.is_empty(), "{latin:#?}");
+        let name = |entity: &str, code: &str| {
+            let codes = of(entity, if entity == "diagnosis" { "clinical_status" } else { "status" }).unwrap();
+            codes.into_iter().find(|known| known.code == code).unwrap().ja
+        };
+        assert_eq!(name("diagnosis", "active"), "治療中");
+        assert_eq!(name("medication", "active"), "継続中");
+        assert_eq!(name("team", "active"), "有効");
     }
 
     #[test]

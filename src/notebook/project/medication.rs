@@ -10,11 +10,12 @@ use crate::notebook::when::When;
 
 pub(super) fn request(resource: &Node<'_>) -> Draft {
     let supply = resource.path(&["dispenseRequest", "expectedSupplyDuration"]).and_then(days);
-    prescribed(resource, "dosageInstruction", supply, &["authoredOn"])
+    prescribed(resource, "服薬", "dosageInstruction", supply, &["authoredOn"])
 }
 
 pub(super) fn statement(resource: &Node<'_>) -> Draft {
-    let mut draft = prescribed(resource, "dosage", None, &["effectiveDateTime", "effectivePeriod", "dateAsserted"]);
+    let mut draft =
+        prescribed(resource, "服薬", "dosage", None, &["effectiveDateTime", "effectivePeriod", "dateAsserted"]);
     let reason = labelled("理由", concepts(resource, "statusReason"));
     draft.detail = joined(draft.detail.into_iter().chain(reason), "／");
     draft
@@ -22,16 +23,16 @@ pub(super) fn statement(resource: &Node<'_>) -> Draft {
 
 pub(super) fn dispense(resource: &Node<'_>) -> Draft {
     let supply = resource.get("daysSupply").and_then(days);
-    prescribed(resource, "dosageInstruction", supply, &["whenHandedOver", "whenPrepared"])
+    prescribed(resource, "調剤", "dosageInstruction", supply, &["whenHandedOver", "whenPrepared"])
 }
 
-fn prescribed(resource: &Node<'_>, dosages: &str, supply: Option<String>, dates: &[&str]) -> Draft {
+fn prescribed(resource: &Node<'_>, swallowed: &str, dosages: &str, supply: Option<String>, dates: &[&str]) -> Draft {
     let drug = drug(resource);
     let dosage = resource.list(dosages).first();
     let (kind, word) = if is_injected(resource, dosage, drug.as_deref()) {
         (category::INJECTION, "注射")
     } else {
-        (category::MEDICATION, "服薬")
+        (category::MEDICATION, swallowed)
     };
     let usage =
         dosage.and_then(|dosage| dosage.path(&["timing", "code"]).and_then(concept).or_else(|| text(dosage, "text")));

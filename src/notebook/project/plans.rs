@@ -88,7 +88,12 @@ pub(super) fn appointment(resource: &Node<'_>) -> Draft {
         let is_patient = part.path(&["actor", "reference"]).and_then(Node::as_str)?.starts_with("Patient/");
         if is_patient { None } else { reference_at(part, "actor") }
     });
-    Draft::new(category::VISIT, when, format!("受診予定：{}", or_missing(name))).detail([
+    // What took place is no plan any more.
+    let word = match resource.text("status") {
+        Some("arrived" | "fulfilled" | "checked-in") => "受診・訪問",
+        _ => "受診予定",
+    };
+    Draft::new(category::VISIT, when, format!("{word}：{}", or_missing(name))).detail([
         labelled("相手", joined(others, "、")),
         text(resource, "patientInstruction"),
         text(resource, "comment"),

@@ -4,8 +4,8 @@ use super::Draft;
 use crate::format::json::Node;
 use crate::notebook::category;
 use crate::notebook::texts::{
-    concept_at, concepts, human_name, joined, labelled, notes, or_missing, reference, reference_at, shortened, text,
-    value,
+    codes, concept_at, concepts, human_name, joined, labelled, notes, or_missing, reference, reference_at, shortened,
+    text, value,
 };
 use crate::notebook::when::When;
 
@@ -85,8 +85,15 @@ pub(super) fn related_person(resource: &Node<'_>) -> Draft {
     Draft::new(category::TEAM, When::first(resource, &["period"]), title)
 }
 
+/// What a consent is about, by the standard's code system of scopes.
+const SCOPES: [(&str, &str); 4] =
+    [("patient-privacy", "情報の共有"), ("treatment", "治療"), ("research", "研究への参加"), ("adr", "事前の意思表示")];
+
 pub(super) fn consent(resource: &Node<'_>) -> Draft {
-    let name = concept_at(resource, "scope").or_else(|| concepts(resource, "category"));
+    let codes = codes(resource, "scope");
+    let known = SCOPES.iter().find(|(code, _)| codes.contains(code)).map(|(_, name)| (*name).to_owned());
+    let said = resource.get("scope").and_then(|scope| text(scope, "text"));
+    let name = said.or(known).or_else(|| concept_at(resource, "scope")).or_else(|| concepts(resource, "category"));
     let kind = resource.path(&["provision", "type"]).and_then(Node::as_str).map(|kind| match kind {
         "permit" => "許可",
         "deny" => "拒否",
@@ -94,10 +101,13 @@ pub(super) fn consent(resource: &Node<'_>) -> Draft {
     });
     let period = resource.path(&["provision", "period"]).and_then(When::period);
     let when = When::first(resource, &["dateTime"]).or_else(|| period.clone());
+    let actors = resource.get("provision").map(|provision| provision.list("actor")).unwrap_or_default();
+    let actors = actors.iter().filter_map(|actor| reference_at(actor, "reference"));
     Draft::new(category::CONSENT, when, format!("同意：{}", or_missing(name))).detail([
         labelled("内容", kind.map(str::to_owned)),
         labelled("有効期間", period.map(|period| period.text)),
-        labelled("相手", joined(resource.list("organization").iter().filter_map(reference), "、")),
+        labelled("管理", joined(resource.list("organization").iter().filter_map(reference), "、")),
+        labelled("相手", joined(actors, "、")),
     ])
 }
 

@@ -136,6 +136,28 @@ fn a_citizen_has_name_reading_and_numbers() {
 }
 
 #[test]
+fn titles_say_what_took_place_and_what_was_allowed_in_words() {
+    let visit = |status: &str| {
+        title(&format!(
+            r#"{{"resourceType":"Appointment","status":"{status}","description":"訪問看護","start":"2026-01-05T10:00:00+09:00",
+            "participant":[{{"actor":{{"reference":"Patient/1"}},"status":"accepted"}}]}}"#
+        ))
+    };
+    assert_eq!(visit("booked"), ("visit", "受診予定：訪問看護".to_owned()));
+    assert_eq!(visit("fulfilled"), ("visit", "受診・訪問：訪問看護".to_owned()));
+    let dispense = r#"{"resourceType":"MedicationDispense","status":"completed","subject":{"reference":"Patient/1"},
+        "medicationCodeableConcept":{"text":"見本錠"},"whenHandedOver":"2026-01-05"}"#;
+    assert_eq!(title(dispense), ("medication", "調剤：見本錠".to_owned()));
+    let consent = r#"{"resourceType":"Consent","status":"active","patient":{"reference":"Patient/1"},"dateTime":"2026-01-05",
+        "scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},
+        "organization":[{"display":"見本病院"}],
+        "provision":{"type":"permit","actor":[{"role":{"text":"r"},"reference":{"display":"見本在宅"}}]}}"#;
+    let row = rows(consent).remove(0);
+    assert_eq!(row.title, "同意：情報の共有");
+    assert_eq!(row.detail, "内容：許可／管理：見本病院／相手：見本在宅");
+}
+
+#[test]
 fn what_is_eaten_is_nutrition_though_it_is_an_activity_too() {
     let meal = r#"{"resourceType":"Observation","status":"final","subject":{"reference":"Patient/1"},
         "category":[{"coding":[{"code":"activity"}]}],

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::citizens::Citizen;
 use super::make::{Chart, LOINC, claims, concept, named, own, reference};
 use super::people::Member::{
-    self, CareManager, Dietitian, Doctor, FamilyDoctor, Helper, HomeNurse, Nurse, OccupationalTherapist, Pharmacist,
-    PhysicalTherapist, SocialWorker,
+    self, CareManager, Dietitian, Doctor, FamilyDoctor, Helper, HomeNurse, Nurse, OccupationalTherapist, Officer,
+    Pharmacist, PhysicalTherapist, SocialWorker,
 };
 use super::people::{TOWNS, place};
 use super::story::{Person, regular};
@@ -16,6 +17,10 @@ pub(super) fn surround(person: &Person<'_>, chart: &mut Chart) {
     chart.put(&person.key("team"), team(person, &family));
     consents(person, chart);
     plans(person, chart);
+    if person.citizen.number == 0 {
+        // The discharge summary says what she takes.
+        return;
+    }
     let last = person.day(person.citizen.last());
     for (place, medicine) in [
         ("アムロジピンOD錠5mg", "1日1回 朝食後"),
@@ -47,18 +52,24 @@ pub(super) fn relative_named(person: &Person<'_>) -> Value {
     named(&person.family(), &format!("見本 {}", person.citizen.family.1))
 }
 
-/// Who is in the team: some in all, some in every other one.
-pub(super) fn members(number: usize) -> Vec<Member> {
-    let mut members = vec![Doctor, Nurse, FamilyDoctor, CareManager, Pharmacist];
-    let others = [HomeNurse, PhysicalTherapist, OccupationalTherapist, Dietitian, Helper];
-    let chosen = others.into_iter().enumerate().filter(|(place, _)| (number + place) % 5 < 3 || number == 0);
+/// Who is in the team: some in all, some in every other one; who helps at home where insurance pays for it.
+pub(super) fn members(citizen: &Citizen) -> Vec<Member> {
+    let mut members = vec![Doctor, Nurse, FamilyDoctor, Pharmacist];
+    if citizen.has_care() {
+        members.extend([CareManager, OccupationalTherapist]);
+    }
+    let others = [HomeNurse, Helper, PhysicalTherapist, Dietitian];
+    let chosen = others.into_iter().enumerate().filter(|(place, member)| {
+        let is_wanted = (citizen.number + place) % 5 < 3 || citizen.number == 0;
+        is_wanted && (citizen.has_care() || !matches!(member, HomeNurse | Helper))
+    });
     members.extend(chosen.map(|(_, member)| member));
     members
 }
 
 fn team(person: &Person<'_>, family: &str) -> Value {
     let start = person.day(person.citizen.known_since()).to_string();
-    let mut participants: Vec<Value> = members(person.citizen.number)
+    let mut participants: Vec<Value> = members(person.citizen)
         .into_iter()
         .map(|member| {
             json!({
@@ -136,22 +147,33 @@ const GOALS: [&str; 4] = [
 
 fn plans(person: &Person<'_>, chart: &mut Chart) {
     let citizen = person.citizen;
-    let start = person.day(citizen.last() - 90);
-    let state = if citizen.is_here() { ("active", "active") } else { ("completed", "completed") };
+    let first = (citizen.last() - 90).max(citizen.home_since());
+    let (start, end) = (person.day(first), person.day(if citizen.is_here() { first + 180 } else { citizen.last() }));
+    // Of goal, plan and activity: who is in hospital goes on later.
+    let state = match (citizen.is_here(), citizen.in_hospital() > 0) {
+        (true, false) => ("active", "active", "in-progress"),
+        (true, true) => ("on-hold", "on-hold", "on-hold"),
+        (false, _) => ("completed", "completed", "completed"),
+    };
+    let (kind, title, author) = if citizen.has_care() {
+        (own("在宅ケア", "care-plan-category", "home-care"), "在宅ケア計画", CareManager)
+    } else {
+        (concept("介護予防", &[]), "介護予防計画", Officer)
+    };
     let words = GOALS.get(citizen.number % GOALS.len()).copied().unwrap_or_default();
     let goal = chart.put(
         &person.key("goal"),
         json!({
             "resourceType": "Goal", "lifecycleStatus": state.0, "description": { "text": words },
             "subject": person.subject(), "startDate": start.to_string(),
-            "target": [{ "dueDate": start.plus(180).to_string() }], "expressedBy": person.subject(),
+            "target": [{ "dueDate": end.to_string() }], "expressedBy": person.subject(),
         }),
     );
     let activity = |words: &str, code: &str, days: i32, who: Member, text: &str| {
         json!({ "detail": {
             "code": own(words, "fls-activity", code),
-            "status": if citizen.is_here() { "in-progress" } else { "completed" },
-            "scheduledPeriod": { "start": start.to_string(), "end": start.plus(days).to_string() },
+            "status": state.2,
+            "scheduledPeriod": { "start": start.to_string(), "end": start.plus(days).min(end).to_string() },
             "performer": [who.named()], "description": text,
         } })
     };
@@ -159,9 +181,9 @@ fn plans(person: &Person<'_>, chart: &mut Chart) {
         &person.key("plan"),
         json!({
             "resourceType": "CarePlan", "status": state.1, "intent": "plan",
-            "category": [own("在宅ケア", "care-plan-category", "home-care")], "title": "在宅ケア計画",
-            "subject": person.subject(), "period": { "start": start.to_string(), "end": start.plus(180).to_string() },
-            "author": CareManager.named(), "careTeam": [reference(&person.team())], "goal": [reference(&goal)],
+            "category": [kind], "title": title,
+            "subject": person.subject(), "period": { "start": start.to_string(), "end": end.to_string() },
+            "author": author.named(), "careTeam": [reference(&person.team())], "goal": [reference(&goal)],
             "activity": [
                 activity("立ち座り体操", "exercise", 100, PhysicalTherapist, "椅子からの立ち座りを10回ずつ、朝夕に行います。"),
                 activity("たんぱく質とカルシウムの摂取", "nutrition", 104, Dietitian, "牛乳・豆腐・魚を毎食1品加えます。"),

@@ -10,6 +10,9 @@ const LETTER: &str = include_str!("../../../conformance/samples/discharge-hip-fr
 const DISCHARGE: (i32, u8, u8) = (2025, 7, 14);
 /// Days before today when it was.
 const AGO: i32 = 10;
+/// First and last day in hospital, and the day of the next injection, from today.
+pub(super) const STAY: (i32, i32) = (-52, -AGO);
+pub(super) const NEXT_DOSE: i32 = 165;
 /// Years of what happened; those before are dates of birth.
 const YEARS: std::ops::RangeInclusive<i32> = 2024..=2027;
 
@@ -48,7 +51,7 @@ fn dashed(rest: &str, before: char, days: i32) -> Option<(String, usize)> {
 }
 
 /// Digits and the word behind them.
-fn counted<'t>(rest: &'t str, word: char) -> Option<(i32, &'t str)> {
+fn counted(rest: &str, word: char) -> Option<(i32, &str)> {
     let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
     let number = rest.get(..end)?.parse().ok()?;
     Some((number, rest.get(end..)?.strip_prefix(word)?))
@@ -105,6 +108,8 @@ mod tests {
             text.contains("2028-02-24") && text.contains("2028年2月24日") && !text.contains("\"2025-"),
             "{text:.400}"
         );
+        assert!(text.contains(&today.plus(STAY.0).to_string()), "the day of the admission");
+        assert!(text.contains(&today.plus(NEXT_DOSE).to_string()), "the first day of the next injection");
         assert!(text.contains("9000000") && !text.contains("0000123"));
     }
 }

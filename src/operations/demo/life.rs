@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::circle::relative_named;
+use super::circle::{members, relative_named};
 use super::make::{Chart, LOINC, at, concept, own, quantity, system};
 use super::people::Member::{CareManager, Doctor, FamilyDoctor, Helper, HomeNurse, PhysicalTherapist};
 use super::people::{Member, place};
 use super::story::{Person, before, valued};
+use crate::fls::Day;
 
 /// Days between two rounds of measurements, and their number.
 const ROUND: i32 = 32;
@@ -15,7 +16,11 @@ const ROUNDS: i32 = 6;
 /// Everything of this room.
 pub(super) fn live(person: &Person<'_>, chart: &mut Chart) {
     let citizen = person.citizen;
-    let is_known_at = |days: i32| citizen.last() - days > citizen.known_since();
+    // A hospital keeps its own records of these.
+    let is_known_at = |days: i32| {
+        let day = citizen.last() - days;
+        day > citizen.known_since() && citizen.is_home(day)
+    };
     for round in (0..ROUNDS).filter(|round| is_known_at(2 + round * ROUND)) {
         measure(person, chart, round);
         pressure(person, chart, round);
@@ -23,10 +28,11 @@ pub(super) fn live(person: &Person<'_>, chart: &mut Chart) {
     for (place, days) in [4, 150].into_iter().enumerate().filter(|(_, days)| is_known_at(*days)) {
         abilities(person, chart, place, days);
     }
-    // A hospital keeps its own records of these.
-    for place in (0..6).filter(|_| citizen.in_hospital() == 0) {
-        meal(person, chart, place);
-        exercise(person, chart, place);
+    for (place, days) in (0..6).zip((1..).step_by(3)).filter(|(_, days)| is_known_at(*days)) {
+        meal(person, chart, place, days);
+    }
+    for (place, days) in (0..6).zip((1..).step_by(4)).filter(|(_, days)| is_known_at(*days)) {
+        exercise(person, chart, place, days);
     }
     visits(person, chart);
 }
@@ -34,7 +40,7 @@ pub(super) fn live(person: &Person<'_>, chart: &mut Chart) {
 /// A small difference from one time to the next, the same each time: -1.5 to 1.5 percent.
 fn wobble(person: &Person<'_>, round: i32, what: i32) -> f64 {
     let number = i32::try_from(person.citizen.number).unwrap_or(0);
-    f64::from((number * 7 + round * 11 + what * 5) % 7 - 3) / 200.0
+    f64::from((number * 3 + round * 11 + what * 5) % 7 - 3) / 200.0
 }
 
 /// Profile, category, code, name, unit (shown and UCUM), today's figure, percent of change in half a year.
@@ -81,11 +87,16 @@ fn pressure(person: &Person<'_>, chart: &mut Chart, round: i32) {
     let code = concept("血圧", &[(LOINC, "85354-9")]);
     let mut found = person.observation("", "", code, day, HomeNurse.named());
     found["category"] = json!([vital_sign()]);
+    // Between 118/68 and 147/83.
+    let share = f64::from(u8::try_from(person.citizen.number * 7 % 20).unwrap_or(0)) / 19.0;
     let part = |name: &str, code: &str, figure: f64, what: i32| {
         let value = quantity(figure * (1.0 + 2.0 * wobble(person, round, what)), 0, "mmHg", "mm[Hg]");
         json!({ "code": concept(name, &[(LOINC, code)]), "valueQuantity": value })
     };
-    found["component"] = json!([part("収縮期血圧", "8480-6", 134.0, 7), part("拡張期血圧", "8462-4", 78.0, 8)]);
+    found["component"] = json!([
+        part("収縮期血圧", "8480-6", 118.0 + 29.0 * share, 7),
+        part("拡張期血圧", "8462-4", 68.0 + 15.0 * share, 8)
+    ]);
     chart.put(&person.key(&format!("measured/{round}/85354-9")), found);
 }
 
@@ -110,16 +121,16 @@ const MEALS: [(&str, i32, &str); 6] = [
     ("夕食", 80, "家族と一緒に召し上がりました。"),
 ];
 
-fn meal(person: &Person<'_>, chart: &mut Chart, place: usize) {
+fn meal(person: &Person<'_>, chart: &mut Chart, place: usize, days: i32) {
     let number = person.citizen.number;
     let Some((name, share, note)) = MEALS.get((place + number) % MEALS.len()) else { return };
-    let days = 1 + 3 * i32::try_from(place).unwrap_or(0);
     let time = match *name {
         "朝食" => "08:10",
         "昼食" => "12:30",
         _ => "18:40",
     };
-    let by = if place % 2 == 0 { Helper.named() } else { relative_named(person) };
+    let is_helped = place.is_multiple_of(2) && members(person.citizen).contains(&Helper);
+    let by = if is_helped { Helper.named() } else { relative_named(person) };
     let code = own(name, "observation-code", "meal-intake");
     let mut found = person.observation("", "activity", code, at(person.day(person.citizen.last() - days), time), by);
     found["note"] = json!([{ "text": note }]);
@@ -133,19 +144,19 @@ const EXERCISES: [(&str, f64, &str, &str); 3] = [
     ("片脚立ち（手すりを持って）", 2.0, "分", "min"),
 ];
 
-fn exercise(person: &Person<'_>, chart: &mut Chart, place: usize) {
+fn exercise(person: &Person<'_>, chart: &mut Chart, place: usize, days: i32) {
     let number = person.citizen.number;
     let Some((name, amount, unit, ucum)) = EXERCISES.get((place + number) % EXERCISES.len()) else { return };
-    let days = 1 + 4 * i32::try_from(place).unwrap_or(0);
     let code = own(name, "observation-code", "exercise-amount");
-    let by = if place % 2 == 0 { person.subject() } else { PhysicalTherapist.named() };
+    let is_trained = !place.is_multiple_of(2) && members(person.citizen).contains(&PhysicalTherapist);
+    let by = if is_trained { PhysicalTherapist.named() } else { person.subject() };
     let day = at(person.day(person.citizen.last() - days), "10:00");
     let found = person.observation("", "activity", code, day, by);
     chart.put(&person.key(&format!("exercise/{place}")), valued(found, quantity(*amount, 0, unit, ucum)));
 }
 
 /// A fall, told by the family.
-pub(super) fn falls(person: &Person<'_>, chart: &mut Chart, key: &str, day: crate::fls::Day, words: &str) {
+pub(super) fn falls(person: &Person<'_>, chart: &mut Chart, key: &str, day: Day, words: &str) {
     let code = own("転倒", "observation-code", "fall-event");
     let mut found = person.observation("fall-event", "activity", code, at(day, "07:40"), relative_named(person));
     found["valueString"] = json!(words);
@@ -164,30 +175,60 @@ const VISITS: [(i32, &str, i32, &str, Member, &str); 8] = [
     (21, "10:00", 20, "整形外科外来", Doctor, "hospital"),
 ];
 
+/// The nearest day on which people work, Monday to Friday: later if it is to come, earlier if it was.
+fn workday(day: Day, is_to_come: bool) -> Day {
+    // 1970-01-01 was a Thursday.
+    let step = match ((day.0 + 3).rem_euclid(7), is_to_come) {
+        (5, true) => 2,
+        (6, true) => 1,
+        (5, false) => -1,
+        (6, false) => -2,
+        _ => 0,
+    };
+    day.plus(step)
+}
+
 fn visits(person: &Person<'_>, chart: &mut Chart) {
-    let shift = i32::try_from(person.citizen.number % 5).unwrap_or(0);
-    for (place_of, (days, clock, minutes, title, with, where_)) in VISITS.into_iter().enumerate() {
-        let citizen = person.citizen;
-        let is_told = if days > 0 { citizen.is_here() } else { citizen.last() + days > citizen.known_since() };
-        if !is_told {
-            continue;
+    let citizen = person.citizen;
+    let shift = i32::try_from(citizen.number % 5).unwrap_or(0);
+    let team = members(citizen);
+    for (place, (days, clock, minutes, title, with, at_place)) in VISITS.into_iter().enumerate() {
+        let is_to_come = days > 0;
+        let days = citizen.last() + if is_to_come { days + shift + citizen.in_hospital() } else { days - shift };
+        let is_told =
+            if is_to_come { citizen.is_here() } else { days > citizen.known_since() && citizen.is_home(days) };
+        if is_told && team.contains(&with) {
+            visit(person, chart, &format!("visit/{place}"), days, (clock, minutes, title), (with, at_place));
         }
-        let days = if days > 0 { days + shift + citizen.in_hospital() } else { days - shift };
-        let day = person.day(person.citizen.last() + days);
-        let (hour, minute) = clock.split_once(':').unwrap_or(("0", "0"));
-        let minute_of_day = hour.parse::<i32>().unwrap_or(0) * 60 + minute.parse::<i32>().unwrap_or(0) + minutes;
-        let end = format!("{:02}:{:02}", minute_of_day / 60, minute_of_day % 60);
-        let accepted = |actor: Value| json!({ "actor": actor, "status": "accepted" });
-        chart.put(
-            &person.key(&format!("visit/{place_of}")),
-            json!({
-                "resourceType": "Appointment", "status": if days > 0 { "booked" } else { "fulfilled" },
-                "description": title, "start": at(day, clock), "end": at(day, &end), "minutesDuration": minutes,
-                "created": day.plus(-14).to_string(), "comment": place(where_)["display"],
-                "participant": [accepted(person.subject()), accepted(with.named())],
-            }),
-        );
     }
+    let is_soon = |due: &i32| (0..=200).contains(due) && citizen.number != 0;
+    if let Some(due) = citizen.next_dose().filter(is_soon) {
+        visit(person, chart, "visit/dose", due, ("11:00", 20, "骨粗鬆症の注射"), (Doctor, "hospital"));
+    }
+}
+
+fn visit(
+    person: &Person<'_>,
+    chart: &mut Chart,
+    key: &str,
+    days: i32,
+    (clock, minutes, title): (&str, i32, &str),
+    (with, at_place): (Member, &str),
+) {
+    let day = workday(person.day(days), days > 0);
+    let (hour, minute) = clock.split_once(':').unwrap_or(("0", "0"));
+    let end = hour.parse::<i32>().unwrap_or(0) * 60 + minute.parse::<i32>().unwrap_or(0) + minutes;
+    let end = format!("{:02}:{:02}", end / 60, end % 60);
+    let accepted = |actor: Value| json!({ "actor": actor, "status": "accepted" });
+    chart.put(
+        &person.key(key),
+        json!({
+            "resourceType": "Appointment", "status": if days > 0 { "booked" } else { "fulfilled" },
+            "description": title, "start": at(day, clock), "end": at(day, &end), "minutesDuration": minutes,
+            "created": day.min(person.today).plus(-14).to_string(), "comment": place(at_place)["display"],
+            "participant": [accepted(person.subject()), accepted(with.named())],
+        }),
+    );
 }
 
 /// What a picture of the home shows to a therapist.

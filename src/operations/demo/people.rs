@@ -9,7 +9,9 @@ use crate::fls::Day;
 pub(super) const TOWNS: [&str; 2] = ["sample-city", "mihon-town"];
 
 /// Key, name, kind, number of the institution, telephone, municipality (none: it is one).
-const PLACES: [(&str, &str, &str, &str, &str, Option<usize>); 5] = [
+type Place = (&'static str, &'static str, &'static str, &'static str, &'static str, Option<usize>);
+
+const PLACES: [Place; 5] = [
     ("sample-city", "サンプル市", "市町村", "", "000-0000-2000", None),
     ("mihon-town", "見本町", "市町村", "", "000-0000-2100", None),
     ("hospital", "サンプル病院", "病院", "2399999999", "000-0000-1000", Some(0)),

@@ -11,7 +11,7 @@ use super::people::Member::{self, Doctor, FamilyDoctor, Nurse, Pharmacist, Physi
 use super::people::{TOWNS, place};
 use crate::fls::Day;
 use crate::format::json::Node;
-use crate::notebook::model::citizen_mapping;
+use crate::notebook::model::{citizen_mapping, mapping};
 use crate::store::Cell;
 
 const ICD10: &str = "http://jpfhir.jp/fhir/core/mhlw/CodeSystem/ICD10-2013-full";
@@ -116,6 +116,11 @@ pub(super) const TERIPARATIDE: Drug = drug("テリパラチド酢酸塩皮下注
 pub(super) const SUPPLEMENT: Drug = drug("デノタスチュアブル配合錠", "3219100F1020", "1日1回 朝食後 1回2錠");
 
 impl Drug {
+    /// Days from dose to dose.
+    pub(super) const fn interval(&self) -> i32 {
+        self.interval
+    }
+
     fn concept(&self) -> Value {
         if self.code.is_empty() { concept(self.name, &[]) } else { concept(self.name, &[(YJ, self.code)]) }
     }
@@ -211,7 +216,7 @@ fn single(person: &Person<'_>, event: &Event, day: Day, fracture: Option<&String
         }
         Event::DxaOrdered => order(person, day, own("骨密度検査（DXA）", "fls-activity", "dxa"), because),
         Event::Dxa(score) => {
-            let code = concept("骨密度 大腿骨頚部 Tスコア", &[(LOINC, "38263-0")]);
+            let code = concept("骨密度（大腿骨頚部）", &[(LOINC, "38263-0")]);
             let mut found = person.observation("bone-density", "exam", code, day.to_string(), Doctor.named());
             found["bodySite"] = concept("大腿骨頚部", &[]);
             valued(found, quantity(*score, 1, "Tスコア", "{T-score}"))
@@ -382,6 +387,13 @@ fn statement(person: &Person<'_>, drug: &Drug, status: &str, day: Day) -> Value 
     })
 }
 
+/// What a care level is called, as the notebook calls it.
+fn level_name(level: &str) -> Option<String> {
+    let mapping = mapping("care_level")?;
+    let place = mapping.entity.fields.iter().position(|field| field.name == "level")?;
+    mapping.codes(0, place)?.into_iter().find(|known| known.code == level).map(|known| known.ja)
+}
+
 fn certified(person: &Person<'_>, level: &str, day: Day, length: i32, cause: Option<&String>) -> Value {
     let extensions = cause.map(|cause| json!([extension("care-level-cause", "valueReference", reference(cause))]));
     let municipality = TOWNS.get(person.citizen.town).copied().unwrap_or_default();
@@ -390,7 +402,7 @@ fn certified(person: &Person<'_>, level: &str, day: Day, length: i32, cause: Opt
         "category": [category("disability-status")], "code": own("要介護状態区分", "observation-code", "care-level"),
         "subject": person.subject(), "performer": [place(municipality)],
         "effectivePeriod": { "start": day.to_string(), "end": day.plus(length - 1).to_string() },
-        "valueCodeableConcept": { "coding": [{ "system": system("care-level"), "code": level }] },
+        "valueCodeableConcept": { "coding": [{ "system": system("care-level"), "code": level }], "text": level_name(level) },
     })
 }
 
@@ -423,7 +435,7 @@ pub(super) fn patient(person: &Person<'_>) -> Value {
         "telecom": [{ "system": "phone", "value": "000-0000-0000", "use": "home" }],
         "gender": if citizen.is_female { "female" } else { "male" }, "birthDate": citizen.birth,
         "deceasedDateTime": citizen.died().map(|days| person.day(days).to_string()),
-        "address": [{ "use": "home", "text": format!("見本県{city}見本{}丁目", citizen.number + 1), "city": city,
+        "address": [{ "use": "home", "text": format!("見本県{city}本町1-2-{}", citizen.number + 3), "city": city,
             "state": "見本県" }],
         "managingOrganization": place(town),
     })

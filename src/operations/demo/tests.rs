@@ -70,6 +70,36 @@ fn nothing_is_told_of_the_dead_after_their_death_nor_of_tomorrow_as_done() {
 }
 
 #[test]
+fn who_writes_is_in_the_team_and_who_visits_comes_on_a_workday_to_a_citizen_at_home() {
+    for citizen in &CITIZENS {
+        let bundle = chart(citizen, TODAY).bundle().unwrap();
+        let resources: Vec<_> = bundle.list("entry").iter().filter_map(|entry| entry.get("resource")).collect();
+        let of = |kind: &'static str| resources.iter().filter(move |one| one.text("resourceType") == Some(kind));
+        let team = of("CareTeam").next().unwrap().list("participant");
+        let team: BTreeSet<_> =
+            team.iter().map(|one| one.path(&["member", "reference"]).unwrap().as_str().unwrap()).collect();
+        let mut articles = 0;
+        for article in of("Communication") {
+            let sender = article.path(&["sender", "reference"]).unwrap().as_str().unwrap();
+            assert!(team.contains(sender), "{}: {sender}", citizen.given);
+            articles += 1;
+        }
+        assert!(articles >= 3, "{}: {articles} articles", citizen.given);
+        for visit in of("Appointment") {
+            let day = Day::parse(visit.text("start").unwrap()).unwrap();
+            assert!((day.0 + 3).rem_euclid(7) < 5, "{} {day}", citizen.given);
+            assert!(citizen.is_home(day.since(TODAY)), "{} {day}", citizen.given);
+            let who = visit.list("participant").last().unwrap().path(&["actor", "reference"]).unwrap();
+            assert!(team.contains(who.as_str().unwrap()), "{} {day}", citizen.given);
+        }
+    }
+    // In hospital since six days, and for some weeks to come.
+    assert!(!CITIZENS[1].is_home(-2) && CITIZENS[1].is_home(-7) && CITIZENS[1].in_hospital() > 0);
+    assert_eq!((CITIZENS[6].next_dose(), CITIZENS[7].next_dose()), (Some(-62), None), "late; stopped");
+    assert_eq!((CITIZENS[9].fell(), CITIZENS[17].fell()), (None, Some(-3)), "a fall that broke a bone is no small one");
+}
+
+#[test]
 fn every_citizen_is_on_the_notebook() {
     for citizen in &CITIZENS {
         let bundle = chart(citizen, TODAY).bundle().unwrap();
@@ -82,7 +112,11 @@ fn every_citizen_is_on_the_notebook() {
         let row = rows.iter().find_map(|rows| rows.citizen.as_ref()).unwrap();
         assert!(row.name.starts_with("見本 ") && row.kana.starts_with("ミホン "));
         let entries: Vec<_> = rows.iter().flat_map(|rows| &rows.entries).collect();
-        for category in ["medication", "function", "observation", "team", "visit", "article", "goal"] {
+        // What 花子 takes comes with her discharge summary.
+        if citizen.number != 0 {
+            assert!(entries.iter().any(|entry| entry.category == "medication"), "{}", citizen.given);
+        }
+        for category in ["function", "observation", "team", "visit", "article", "goal"] {
             assert!(entries.iter().any(|entry| entry.category == category), "{} {category}", citizen.given);
         }
     }

@@ -119,7 +119,7 @@ fn episode(row: &Row, patient: &str, stored: &Stored<'_>) -> Node<'static> {
         _ => "finished",
     };
     node.set("status", text(status));
-    node.set("type", list(vec![concept(&format!("{LOCAL}episode-type"), "fls", "")]));
+    node.set("type", list(vec![concept(&format!("{LOCAL}episode-type"), "fls", "二次性骨折予防")]));
     let diagnosis = row.episode.records.iter().zip(1..).map(|(record, rank): (&String, i32)| {
         object(vec![("condition", reference(record.as_str())), ("rank", Node::Number(rank.to_string().into()))])
     });
