@@ -35,5 +35,5 @@ mod validate;
 pub use call::{Call, NoTarget, Request, Target, parameters, part, run, run_entry};
 pub use document::{Ingested, ingest_blocking};
 pub use inputs::{Inputs, Value};
-pub use package::{InstalledNow, build_package, install_package};
+pub use package::{InstalledNow, build_package, install_package, remove_package};
 pub use table::{BodyForm, Described, Level, Operation, OwnDefinitions, Parameter, is_primitive, operations};

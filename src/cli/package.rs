@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use renraku::operations::{build_package, install_package};
+use renraku::operations::{build_package, install_package, remove_package};
 use renraku::r4::datetime::format_instant;
 use renraku::r4::outcome::Severity;
 
@@ -104,8 +104,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
                 Some((name, version)) => (name, Some(version)),
                 None => (package.as_str(), None),
             };
-            let removed =
-                engine.store().remove_package(name, version).map_err(|error| Failure::new(1, error.to_string()))?;
+            let removed = remove_package(&engine, name, version).map_err(|rejection| {
+                Failure::new(1, rejection.issues.first().map_or("", |issue| issue.diagnostics.as_str()).to_owned())
+            })?;
             if removed == 0 {
                 return Err(Failure::new(
                     1,

@@ -7,6 +7,7 @@ use std::io::Read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::offer::{Offered, offer_package, withdraw_package};
 use super::table::{BodyForm, Level, Operation};
 use crate::engine::{Engine, OperationAnswer, Rejection};
 use crate::format::package::{self, Manifest};
@@ -17,6 +18,8 @@ pub use build::build_package;
 
 /// Packages whose content is built in.
 const BUILT_IN: &[&str] = &["hl7.fhir.r4.core", "hl7.fhir.core"];
+/// Definitions that are no resources which are told one by one.
+const MOST_TOLD: usize = 20;
 /// Media types of an archive.
 const ARCHIVES: &[&str] =
     &["application/gzip", "application/x-gzip", "application/tar+gzip", "application/octet-stream"];
@@ -46,6 +49,8 @@ pub struct InstalledNow {
     pub definitions: usize,
     /// What it needs that is neither built in nor installed.
     pub missing: Vec<String>,
+    /// Its definitions as resources.
+    pub offered: Offered,
 }
 
 impl InstalledNow {
@@ -53,8 +58,21 @@ impl InstalledNow {
     #[must_use]
     pub fn issues(&self) -> Vec<Issue> {
         let Manifest { name, version, .. } = &self.manifest;
-        let mut issues =
-            vec![Issue::information(format!("{name}#{version} is installed with {} definitions", self.definitions))];
+        let Offered { stored, refused } = &self.offered;
+        let mut issues = vec![Issue::information(format!(
+            "{name}#{version} is installed with {} definitions, {stored} of them are resources here",
+            self.definitions
+        ))];
+        for refused in refused.iter().take(MOST_TOLD) {
+            issues.push(Issue::warning(
+                IssueCode::BusinessRule,
+                format!("used for validation and terminology, but no resource here: {refused}"),
+            ));
+        }
+        if refused.len() > MOST_TOLD {
+            let more = format!("{} more are no resources here", refused.len() - MOST_TOLD);
+            issues.push(Issue::warning(IssueCode::BusinessRule, more));
+        }
         for missing in &self.missing {
             issues.push(Issue::warning(
                 IssueCode::NotFound,
@@ -104,7 +122,20 @@ pub fn install_package(engine: &Engine, archive: impl Read) -> Result<InstalledN
     };
     let missing = manifest.dependencies.iter().filter(|(name, version)| !is_here(name, version));
     let missing = missing.map(|(name, version)| format!("{name}#{version}")).collect();
-    Ok(InstalledNow { manifest, definitions, missing })
+    let offered = offer_package(engine, &manifest.name, &manifest.version)?;
+    Ok(InstalledNow { manifest, definitions, missing, offered })
+}
+
+/// Removes a package and the resources that are its definitions; without a version all of its versions. Answers
+/// how many packages there were. Blocks.
+///
+/// # Errors
+/// What the store says.
+pub fn remove_package(engine: &Engine, name: &str, version: Option<&str>) -> Result<usize, Rejection> {
+    withdraw_package(engine, name, version)?;
+    let removed = engine.store().remove_package(name, version)?;
+    engine.packages().refresh();
+    Ok(removed)
 }
 
 /// `1.2.x`, `1.2`, `latest` and `current` as dependencies name versions.

@@ -157,6 +157,27 @@ impl Store {
         .wait()
     }
 
+    /// Type, URL and business version of what a package defines; without a version of all of its versions. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn package_definitions(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Vec<(String, String, String)>, StoreError> {
+        let mut statement = Statement::new(
+            "SELECT package, type AS resource_type, url, version, size FROM package_definition WHERE package IN (SELECT id FROM package WHERE name = ",
+        );
+        statement.bind(name);
+        if let Some(version) = version {
+            statement.sql(" AND version = ").bind(version);
+        }
+        statement.sql(") ORDER BY type, url, version");
+        let records = self.reader()?.load::<PlaceRecord>(&statement)?;
+        Ok(records.into_iter().map(|record| (record.resource_type, record.url, record.version)).collect())
+    }
+
     /// Removes a package; without a version all of its versions. Answers how many were there. Blocks.
     ///
     /// # Errors
