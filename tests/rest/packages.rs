@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::common::{Server, agent, exchange};
-use crate::support::{on_each_alone, patient, refused};
+use crate::support::{got, on_each_alone, patient, refused};
 
 fn archive(files: &[(&str, Value)]) -> Vec<u8> {
     let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -79,6 +79,33 @@ fn versions_stay_side_by_side() {
     });
 }
 
+/// What a package defines is a resource as well: the newest version that is installed, with the others in its
+/// history. What somebody stored at its address stays, and the answer says so.
+#[test]
+fn definitions_of_packages_are_resources() {
+    on_each_alone(|server| {
+        let outcome = install(server, package("1.0.0", "0"));
+        assert!(outcome.to_string().contains("1 of them are resources"), "{outcome}");
+        let url = "StructureDefinition?url=http://example.org/StructureDefinition/p";
+        assert_eq!(got(server, url)["total"], 1);
+        assert_eq!(got(server, "StructureDefinition/p")["version"], "1.0.0");
+        install(server, package("1.10.0", "1"));
+        install(server, package("1.0.0", "0"));
+        let newest = got(server, "StructureDefinition/p");
+        assert_eq!((&newest["version"], &newest["meta"]["versionId"]), (&json!("1.10.0"), &json!("2")));
+        assert_eq!(got(server, "StructureDefinition/p/_history/1")["version"], "1.0.0");
+        let own = json!({ "resourceType": "CodeSystem", "id": "c", "url": "http://example.org/own", "name": "Own",
+            "status": "active", "content": "complete" });
+        assert_eq!(server.put("CodeSystem/c", &own).status, 201);
+        let mut theirs = own.clone();
+        theirs["url"] = json!("http://example.org/theirs");
+        let manifest = json!({ "name": "example.other", "version": "1.0.0" });
+        let outcome = install(server, archive(&[("package/package.json", manifest), ("package/c.json", theirs)]));
+        assert!(outcome.to_string().contains("something else is stored there"), "{outcome}");
+        assert_eq!(got(server, "CodeSystem/c")["url"], "http://example.org/own");
+    });
+}
+
 #[test]
 fn what_is_no_package_is_refused() {
     on_each_alone(|server| {
@@ -108,8 +135,14 @@ fn jp_core_is_installed_and_used() {
     let Some(path) = jp_core() else { return };
     on_each_alone(|server| {
         let begun = Instant::now();
-        install(server, std::fs::read(&path).unwrap());
-        println!("installed in {:?}", begun.elapsed());
+        let outcome = install(server, std::fs::read(&path).unwrap());
+        println!("installed in {:?}: {outcome}", begun.elapsed());
+        let url = "http://jpfhir.jp/fhir/core/StructureDefinition/JP_Patient";
+        assert_eq!(got(server, &format!("StructureDefinition?url={url}"))["total"], 1);
+        assert_eq!(got(server, "StructureDefinition/jp-patient")["url"], url);
+        assert!(
+            got(server, "ValueSet?url:below=http://jpfhir.jp/fhir/core&_summary=count")["total"].as_u64() > Some(10)
+        );
         let profile = "http://jpfhir.jp/fhir/core/StructureDefinition/JP_Patient";
         let identifier = json!([{ "system": "urn:oid:1.2.392.100495.20.3.51.11311234567", "value": "00000010" }]);
         let good = patient(
