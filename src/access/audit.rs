@@ -271,6 +271,8 @@ pub struct Notes {
     pub query: Option<String>,
     /// What kind of interaction it was, where the path does not say.
     pub interaction: Option<&'static str>,
+    /// How it ended, where the answer does not say.
+    pub status: Option<u16>,
     /// Who acted.
     pub agent: Option<Agent>,
     /// What else there is to say.
@@ -331,6 +333,11 @@ impl Trail {
     /// What kind of interaction it was, where the path does not say.
     pub fn interaction(&self, interaction: &'static str) {
         self.with(|notes| notes.interaction = Some(interaction));
+    }
+
+    /// How it ended, where the answer does not say.
+    pub fn status(&self, status: u16) {
+        self.with(|notes| notes.status = Some(status));
     }
 
     /// A caller acts.

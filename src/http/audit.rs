@@ -79,6 +79,7 @@ impl Watched {
     /// The rows: the request itself, and what it was made of.
     fn rows(self, status: u16) -> Vec<Vec<u8>> {
         let mut notes = self.trail.take();
+        let status = notes.status.unwrap_or(status);
         let Described { kind, action, interaction, target, citizen } = self.what;
         if let Some(id) = citizen.filter(|_| status < 400 || status == 403) {
             notes.citizens.insert(id);

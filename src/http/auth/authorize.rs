@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::page::{Page, failure, sign_in};
 use super::{Auth, CODE_LIFE, Form, OAuthError, Shared, blocking, new_secret, now};
+use crate::access::audit::Agent;
 use crate::access::password::{is_right, totp_step};
 use crate::access::{FhirUser, GrantContext, Scopes};
 use crate::r4::reference::is_id;
@@ -169,6 +170,7 @@ pub(super) async fn answer(request: HttpRequest, mut payload: Payload, shared: D
         Ok(form) => form,
         Err(error) => return failure(error.status, &error.description),
     };
+    let trail = shared.engine.trail().clone();
     blocking(shared, move |auth| {
         let query = form.required("request")?.to_owned();
         let asked = match Form::read(&query).map_err(Refused::from).and_then(|asked| auth.asked(&asked)) {
@@ -181,8 +183,13 @@ pub(super) async fn answer(request: HttpRequest, mut payload: Payload, shared: D
         let login = form.get("login").unwrap_or_default();
         let Some((user, amr)) = auth.signed_in(&form)? else {
             tracing::warn!(client = %asked.client.id, "a sign-in failed");
+            // A login that is not known may be a password in the wrong field: it is not written down.
+            let known = auth.directory.user(login)?.map_or_else(|| "unknown account".to_owned(), |user| user.login);
+            trail.agent(Agent { name: known, client: asked.client.id.clone(), ..Agent::default() });
+            trail.status(401);
             return Ok(sign_in(&Page { asked: &asked, request: &query, failed: true, login }));
         };
+        trail.agent(Agent { name: user.fhir_user.clone(), client: asked.client.id.clone(), ..Agent::default() });
         let code = auth.code(&asked, &user, &amr, &form)?;
         Ok(redirect(&back(&asked.redirect, asked.state.as_deref(), &[("code", &code)])))
     })

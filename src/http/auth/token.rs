@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Auth, Form, OAuthError, PERSON_LIFE, REFRESH_LIFE, REVOCATION_LIFE, SYSTEM_LIFE, Shared};
 use super::{blocking, hex, json_answer, new_secret, now, unavailable};
+use crate::access::audit::Agent;
 use crate::access::{GrantContext, Scopes};
 use crate::store::{AccessClient, AccessGrant, Used};
 
@@ -17,6 +18,10 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         Ok(form) => form,
         Err(error) => return error.response(),
     };
+    let trail = shared.engine.trail().clone();
+    if let Some(client) = form.get("client_id") {
+        trail.agent(Agent { name: client.to_owned(), ..Agent::default() });
+    }
     blocking(shared, move |auth| {
         let answer = match form.required("grant_type")? {
             "client_credentials" => auth.for_system(&form),
@@ -28,6 +33,10 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
                 Err(OAuthError::new(400, "unsupported_grant_type", text))
             }
         }?;
+        let token = answer["access_token"].as_str().unwrap_or_default();
+        if let Ok(believed) = auth.check(token) {
+            trail.agent_of(&believed.caller);
+        }
         Ok(json_answer(200, &answer))
     })
     .await
