@@ -27,12 +27,10 @@ pub(crate) struct Door {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<String>,
     pub(crate) shows: Shows,
-    /// Types that the caller's scopes must reach are all: an application that only has `patient/` does too.
-    pub(crate) is_of_patient: bool,
 }
 
 fn door(name: &'static str, path: String, shows: Shows) -> Door {
-    Door { name, method: "GET", path, headers: Vec::new(), body: None, shows, is_of_patient: true }
+    Door { name, method: "GET", path, headers: Vec::new(), body: None, shows }
 }
 
 impl Door {
@@ -92,7 +90,7 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
         fhir("compartment", format!("Patient/shimin-{citizen}/Observation")),
         fhir("compartment of all", format!("Patient/shimin-{citizen}/*?_count=100")),
         fhir("chain", format!("Observation?subject:Patient.name={secret}")),
-        fhir("chain of two", format!("Observation?encounter.subject:Patient.family={secret}")).shows_nothing(),
+        fhir("chain of two", format!("Observation?encounter.subject:Patient.family={secret}")),
         fhir("reverse chain", "Patient?_has:Observation:patient:code=29463-7".to_owned()),
         fhir("include", "Condition?_include=Condition:encounter&_include=Condition:patient&_count=100".to_owned()),
         fhir("include of all", "Condition?_include=*".to_owned()),
@@ -155,12 +153,6 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
 }
 
 impl Door {
-    /// Nothing of this kind is there; that nobody sees too much still counts.
-    fn shows_nothing(mut self) -> Self {
-        self.shows = Shows::Existence;
-        self
-    }
-
     fn at(mut self, path: &str) -> Self {
         self.path = path.to_owned();
         self

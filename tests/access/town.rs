@@ -261,6 +261,7 @@ impl Town {
                 "text": { "status": "additional", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">taijuu {secret}</div>") },
                 "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs" }] }],
                 "code": { "coding": [{ "system": "http://loinc.org", "code": "29463-7" }] }, "effectiveDateTime": "2026-05-01",
+                "encounter": { "reference": format!("Encounter/encounter-{citizen}") },
                 "valueQuantity": { "value": if citizen == "a" { 40 } else { 60 }, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg" },
                 "note": [{ "text": secret }]
             }),
