@@ -177,7 +177,7 @@ fn entries_of_bundles_are_events_of_their_own() {
         assert_eq!(codes, ["delete", "transaction", "search-type", "read", "batch", "update"], "{events:?}");
         let request = |event: &Value| event["entity"][0]["what"]["identifier"]["value"].clone();
         assert_eq!(request(&events[2]), request(&events[4]), "they are of one request");
-        assert_eq!(whats(&audited.events("entity=Patient/nobody")[0]), ["Patient/nobody"]);
+        assert_eq!(whats(&audited.events("type=rest&entity=Patient/nobody")[0]), ["Patient/nobody"]);
     });
 }
 
