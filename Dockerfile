@@ -14,7 +14,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --no-default-features --bin renraku
+RUN cargo build --release --locked --no-default-features --features s3 --bin renraku
 
 FROM debian:bookworm-slim
 RUN apt-get update \

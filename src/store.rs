@@ -71,8 +71,8 @@ use crate::search::text::FullText;
 pub use access::{AccessCertificate, AccessClient, AccessDirectory, AccessGrant, AccessKey, AccessUser, Ended, Used};
 pub use audit::{Anchor, AuditFinding, AuditLog, AuditOptions, AuditQuery, AuditReader, AuditReport, AuditRow};
 pub use blob::{
-    BlobError, BlobId, BlobRead, Blobs, Chunks, Collected, Encoding, Hole, Incoming, Kept, MediaOptions, MediaPlace,
-    Part, Scanner, Syntax, Verified,
+    BlobError, BlobId, BlobRead, Blobs, Bucket, Chunks, Collected, Encoding, Hole, Incoming, Kept, MediaOptions,
+    MediaPlace, Part, Scanner, Syntax, Verified,
 };
 pub use canonical::StoredDefinitions;
 pub use closure::{Closure, ClosureConcept, ClosureEntry};

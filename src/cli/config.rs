@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
 use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
-use renraku::store::{AuditOptions, Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
+use renraku::store::{AuditOptions, Bucket, Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -29,6 +29,14 @@ const FILE: &str = "renraku.toml";
 pub(super) enum Switch {
     Off,
     On,
+}
+
+/// Where the name of a bucket stands in URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BucketStyle {
+    Path,
+    Host,
 }
 
 /// Settings of one source; what it does not say is `None`.
@@ -56,10 +64,27 @@ pub(super) struct Settings {
     /// Largest photo, video or Binary sent as it is [default: 2GiB]
     #[arg(long, value_name = "SIZE")]
     max_upload: Option<Size>,
-    /// Where photos, videos and large attachments lie: file:///var/lib/renraku/media
+    /// Where photos, videos and large attachments lie: file:///var/lib/renraku/media or s3://BUCKET/PREFIX
     /// [default: beside the SQLite file, or renraku.media in the working folder]
     #[arg(long, value_name = "URL")]
     media_store: Option<String>,
+    /// URL of the S3-compatible service that has the bucket of media_store [default: Amazon's in the region]
+    #[arg(long, value_name = "URL")]
+    s3_endpoint: Option<String>,
+    /// Region of the bucket [default: of AWS_REGION, or us-east-1]
+    #[arg(long, value_name = "REGION")]
+    s3_region: Option<String>,
+    /// File with aws_access_key_id and aws_secret_access_key
+    /// [default: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of the machine]
+    #[arg(long, value_name = "FILE")]
+    s3_credentials: Option<PathBuf>,
+    /// How the bucket is named in URLs: path (https://HOST/BUCKET) or host (https://BUCKET.HOST, where s3_endpoint has
+    /// the bucket in it) [default: path]
+    #[arg(long, value_name = "STYLE")]
+    s3_style: Option<BucketStyle>,
+    /// Whether the service may be reached without TLS elsewhere than on this machine: on or off [default: off]
+    #[arg(long, value_name = "SWITCH")]
+    s3_allow_http: Option<Switch>,
     /// Attachment.data and Binary.data beyond this size go to the content store; 32KiB at least [default: 64KiB]
     #[arg(long, value_name = "SIZE")]
     inline_data: Option<Size>,
@@ -288,7 +313,7 @@ const OF_SERVE: [&str; 26] = [
     "terminology_timeout",
 ];
 /// Settings that `healthcheck` has no use for, besides most of those.
-const OF_ENGINE: [&str; 10] = [
+const OF_ENGINE: [&str; 15] = [
     "cache_bytes",
     "readers",
     "require_if_match",
@@ -296,6 +321,11 @@ const OF_ENGINE: [&str; 10] = [
     "time_zone",
     "full_text",
     "media_store",
+    "s3_endpoint",
+    "s3_region",
+    "s3_credentials",
+    "s3_style",
+    "s3_allow_http",
     "inline_data",
     "virus_scanner",
     "fls",
@@ -404,6 +434,11 @@ impl Settings {
             max_body: self.max_body.or(lower.max_body),
             max_upload: self.max_upload.or(lower.max_upload),
             media_store: self.media_store.or(lower.media_store),
+            s3_endpoint: self.s3_endpoint.or(lower.s3_endpoint),
+            s3_region: self.s3_region.or(lower.s3_region),
+            s3_credentials: self.s3_credentials.or(lower.s3_credentials),
+            s3_style: self.s3_style.or(lower.s3_style),
+            s3_allow_http: self.s3_allow_http.or(lower.s3_allow_http),
             inline_data: self.inline_data.or(lower.inline_data),
             virus_scanner: self.virus_scanner.or(lower.virus_scanner),
             default_count: self.default_count.or(lower.default_count),
@@ -442,6 +477,23 @@ impl Settings {
         }
     }
 
+    /// The content store; what is on its way to a bucket waits where a store in a folder would be.
+    fn media_place(&self, url: &str, default: MediaPlace) -> Result<MediaPlace, Failure> {
+        let place = MediaPlace::parse(url).map_err(|why| Failure::new(2, format!("media_store: {why}")))?;
+        Ok(match (place, default) {
+            (MediaPlace::Bucket(bucket), MediaPlace::Folder(staging)) => MediaPlace::Bucket(Bucket {
+                endpoint: self.s3_endpoint.clone(),
+                region: self.s3_region.clone(),
+                credentials: self.s3_credentials.clone(),
+                virtual_host: matches!(self.s3_style, Some(BucketStyle::Host)),
+                allow_http: matches!(self.s3_allow_http, Some(Switch::On)),
+                staging,
+                ..bucket
+            }),
+            (place, _) => place,
+        })
+    }
+
     fn complete(self) -> Result<Config, Failure> {
         let database = self.database.as_deref().unwrap_or("sqlite://renraku.db");
         let database = Database::parse(database).map_err(|why| Failure::new(2, format!("database: {why}")))?;
@@ -459,7 +511,7 @@ impl Settings {
             ));
         }
         let tls = self.tls()?;
-        let base_url = self.base_url.map(|url| url.trim_end_matches('/').to_owned());
+        let base_url = self.base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
         let mut validation = ValidationPolicy::default();
         let wrong = |setting: &str, why: String| Failure::new(2, format!("{setting}: {why}"));
         if let Some(default) = &self.validation {
@@ -478,7 +530,9 @@ impl Settings {
         };
         let mut media = store.media.clone();
         if let Some(place) = &self.media_store {
-            media.place = MediaPlace::parse(place).map_err(|why| wrong("media_store", why))?;
+            media.place = self.media_place(place, media.place)?;
+        } else if self.s3_endpoint.is_some() || self.s3_region.is_some() || self.s3_credentials.is_some() {
+            return Err(wrong("media_store", "the settings s3_… want media_store = \"s3://BUCKET/PREFIX\"".to_owned()));
         }
         if let Some(size) = &self.inline_data {
             media.inline = usize::try_from(size.0).unwrap_or(usize::MAX);

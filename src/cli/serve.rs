@@ -11,7 +11,7 @@ use renraku::access::audit::{Action, Agent, Event, Kind};
 use renraku::engine::{Engine, Rejection};
 use renraku::http::{AuditMode, Authentication, HttpSettings};
 use renraku::operations::offer::missing_definitions;
-use renraku::store::{AuditLog, MediaOptions, Store, StoreOptions};
+use renraku::store::{AuditLog, MediaOptions, MediaPlace, Store, StoreOptions};
 
 use super::config::Settings;
 use super::healthcheck::reachable;
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let citizen = if arguments.demo { Some(super::demo::load(&engine, &config)?) } else { None };
     renraku::operations::fls::keep(engine.clone());
-    tell_media_store(&config.store);
+    tell_media_store(&config.store, engine.store());
     collect_content(engine.store().clone())?;
     let engine = match config.http.audit {
         AuditMode::Off => engine,
@@ -131,7 +131,17 @@ fn missing(http: &HttpSettings) -> String {
 }
 
 /// Nobody expects files of a database server in the folder where a program was started.
-fn tell_media_store(options: &StoreOptions) {
+fn tell_media_store(options: &StoreOptions, store: &Store) {
+    if matches!(options.media.place, MediaPlace::Bucket(_)) {
+        let (blobs, place) = (store.blobs().clone(), options.media.place.to_string());
+        // A service that is away must not keep the server from serving what lies elsewhere.
+        std::thread::spawn(move || match blobs.check() {
+            Ok(()) => tracing::info!(%place, "the content store is there"),
+            Err(why) => {
+                tracing::error!(%place, %why, "the content store cannot be used; what needs it is answered with 503");
+            }
+        });
+    }
     if options.database.is_postgres() && options.media == MediaOptions::beside(&options.database) {
         tracing::warn!(
             place = %options.media.place,

@@ -10,6 +10,9 @@
 mod collect;
 mod holes;
 mod local;
+mod place;
+#[cfg(feature = "s3")]
+mod s3;
 mod scan;
 mod uses;
 
@@ -24,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 pub use collect::{Collected, Verified};
 pub use holes::{Chunks, Encoding, Hole, Part, Syntax};
+pub use place::{Bucket, MediaPlace};
 pub use scan::Scanner;
 pub(super) use uses::record_uses;
 
@@ -55,34 +59,6 @@ impl MediaOptions {
             Database::Postgres(_) => PathBuf::from("renraku.media"),
         };
         Self { place: MediaPlace::Folder(folder), inline: DEFAULT_INLINE, scanner: None }
-    }
-}
-
-/// A content store by its address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MediaPlace {
-    /// A folder of its own.
-    Folder(PathBuf),
-}
-
-impl MediaPlace {
-    /// Reads `file:///var/lib/renraku/media`.
-    ///
-    /// # Errors
-    /// A sentence that says which forms are right.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        match url.strip_prefix("file://") {
-            Some(path) if !path.is_empty() => Ok(Self::Folder(path.into())),
-            _ => Err(format!("{url:?} is not a content store; use file:///var/lib/renraku/media")),
-        }
-    }
-}
-
-impl fmt::Display for MediaPlace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => write!(formatter, "file://{}", path.display()),
-        }
     }
 }
 
@@ -194,6 +170,10 @@ pub(super) trait BlobStore: Send + Sync + fmt::Debug {
     fn put_derived(&self, id: &BlobId, name: &str, bytes: &[u8]) -> Result<(), BlobError>;
     /// Removes what was made of content that is no longer there; answers how many.
     fn tidy_derived(&self) -> Result<u64, BlobError>;
+    /// Whether the store can be reached at all.
+    fn check(&self) -> Result<(), BlobError> {
+        Ok(())
+    }
 }
 
 struct Inner {
@@ -226,17 +206,34 @@ pub struct Kept {
 }
 
 impl Blobs {
-    pub(super) fn open_store(options: &MediaOptions, key: CursorKey) -> Self {
+    pub(super) fn open_store(options: &MediaOptions, key: CursorKey) -> Result<Self, BlobError> {
         let (store, staging): (Box<dyn BlobStore>, PathBuf) = match &options.place {
             MediaPlace::Folder(root) => (Box::new(local::LocalStore::new(root.clone())), root.clone()),
+            #[cfg(feature = "s3")]
+            MediaPlace::Bucket(bucket) => (Box::new(s3::S3Store::new(bucket)?), bucket.staging.clone()),
+            #[cfg(not(feature = "s3"))]
+            MediaPlace::Bucket(bucket) => {
+                return Err(BlobError::Io(format!(
+                    "this program was built without S3, which s3://{} needs; build it with `cargo build --release --features s3`",
+                    bucket.name
+                )));
+            }
         };
-        Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             store,
             staging,
             inline: options.inline.max(LEAST_INLINE),
             key,
             scanner: options.scanner.clone(),
-        }))
+        })))
+    }
+
+    /// Whether the store can be reached at all. Blocks.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn check(&self) -> Result<(), BlobError> {
+        self.0.store.check()
     }
 
     /// A folder beside the content for what is on its way, made when it is not there.

@@ -117,7 +117,7 @@ impl Store {
         reindex::check(&mut connection, &options)?;
         super::cursor::CursorKey::ensure(&mut connection)?;
         let registry = Arc::new(InUse::new(parameters::open(&mut connection)?));
-        let blobs = Blobs::open_store(&options.media, super::cursor::CursorKey::load(&mut connection)?);
+        let blobs = Blobs::open_store(&options.media, super::cursor::CursorKey::load(&mut connection)?)?;
         drop(connection);
         let cache = Arc::new(VersionCache::new(options.cache_bytes));
         let clock = Arc::new(DefinitionClock::default());

@@ -198,9 +198,13 @@ impl Server {
     pub(crate) fn start_as_installed(database_url: &str, extra_args: &[&str]) -> Self {
         let folder = TempDir::new();
         let log = File::create(folder.path().join("log")).expect("a log file");
+        // Under `tests/s3.sh` content lies in a bucket wherever a test does not say where.
+        let chosen = extra_args.contains(&"--media-store") || std::env::var_os("RENRAKU_TEST_S3").is_none();
+        let bucket = if chosen { Vec::new() } else { Bucket::new().map_or_else(Vec::new, |bucket| bucket.settings()) };
         let mut child = renraku(folder.path())
             .args(["serve", "--listen", "127.0.0.1:0", "--database", database_url])
             .args(extra_args)
+            .args(bucket)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
@@ -346,4 +350,67 @@ pub(crate) fn exchange(
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
         bytes,
     })
+}
+
+/// A part of a bucket of its own, in the service that `tests/s3.sh` started.
+pub(crate) struct Bucket {
+    endpoint: String,
+    prefix: String,
+}
+
+impl Bucket {
+    const NAME: &str = "renraku-test";
+
+    /// `None`, and a word about it, where there is no such service.
+    pub(crate) fn new() -> Option<Self> {
+        let Ok(endpoint) = std::env::var("RENRAKU_TEST_S3") else {
+            println!("skipped: tests/s3.sh gives RENRAKU_TEST_S3");
+            return None;
+        };
+        Some(Self { endpoint, prefix: String::new() }.beside())
+    }
+
+    /// Another part of the same bucket.
+    pub(crate) fn beside(&self) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { endpoint: self.endpoint.clone(), prefix: format!("t{}-{number}/media", std::process::id()) }
+    }
+
+    /// What a server is started with.
+    pub(crate) fn settings(&self) -> Vec<&'static str> {
+        let place: &'static str = format!("s3://{}/{}", Self::NAME, self.prefix).leak();
+        let endpoint: &'static str = self.endpoint.clone().leak();
+        vec!["--media-store", place, "--s3-endpoint", endpoint, "--s3-region", "us-east-1"]
+    }
+
+    /// The objects below a folder.
+    pub(crate) fn names(&self, below: &str) -> Vec<String> {
+        let query = format!("?list-type=2&prefix={}/{below}/", self.prefix);
+        let listed = String::from_utf8(self.send("GET", &query, None)).expect("XML");
+        let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        keys.map(|(key, _)| format!("/{key}")).collect()
+    }
+
+    /// What an object holds.
+    pub(crate) fn get(&self, name: &str) -> Vec<u8> {
+        self.send("GET", name, None)
+    }
+
+    /// A request to the service.
+    pub(crate) fn send(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Vec<u8> {
+        let base = format!("{}/{}", self.endpoint, Self::NAME);
+        // The service asks who somebody is, but does not check the signature.
+        let who =
+            "AWS4-HMAC-SHA256 Credential=test/20240101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let request = Request::builder().method(method).uri(format!("{base}{path}")).header("authorization", who);
+        let agent = agent();
+        let mut answer = match body {
+            Some(body) => agent.run(request.body(body).expect("a request")),
+            None => agent.run(request.body(()).expect("a request")),
+        }
+        .expect("the service answers");
+        assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+        answer.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body")
+    }
 }

@@ -33,6 +33,8 @@ mod lastn;
 mod list_find;
 mod media;
 mod media_large;
+#[cfg(feature = "s3")]
+mod media_s3;
 mod meta;
 mod metadata;
 mod negotiation;

@@ -17,7 +17,7 @@ impl Place {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("renraku-blobs-{}", uuid::Uuid::now_v7()));
         let options = MediaOptions { place: MediaPlace::Folder(path.clone()), inline: LEAST_INLINE, scanner: None };
-        Self(Blobs::open_store(&options, CursorKey::of("a key")), path)
+        Self(Blobs::open_store(&options, CursorKey::of("a key")).unwrap(), path)
     }
 
     fn files(&self) -> usize {
