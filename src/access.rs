@@ -7,9 +7,11 @@ pub mod audit;
 mod caller;
 pub mod claims;
 pub mod jwt;
+mod known;
 pub mod password;
 pub mod relation;
 mod scope;
 
 pub use caller::{Caller, Certificate, FhirUser, Subject};
+pub use known::KnownTokens;
 pub use scope::{Grant, GrantContext, Interaction, Scopes};

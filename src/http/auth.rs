@@ -10,7 +10,7 @@ mod page;
 mod token;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -21,12 +21,11 @@ use quick_cache::sync::Cache;
 use serde_json::{Value, json};
 
 use super::Shared;
+use crate::access::KnownTokens;
 use crate::access::claims::{Believed, Expected, believe};
 use crate::access::jwt::{Key, SigningKey, TokenError, Unverified};
 use crate::store::{AccessCertificate, AccessDirectory, AccessKey, StoreError};
 
-/// Tokens whose check is remembered.
-const REMEMBERED: usize = 20_000;
 /// How often it is asked what other processes revoked.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 /// Seconds a token of a system counts (SMART Backend Services: at most 300).
@@ -72,8 +71,7 @@ pub(super) struct Auth {
     own_keys: Vec<Key>,
     issuers: issuers::Issuers,
     amr: Vec<String>,
-    revoked: RwLock<HashSet<String>>,
-    believed: Cache<[u8; 32], Arc<Believed>>,
+    known: KnownTokens,
     devices: Cache<String, (i64, Option<Arc<AccessCertificate>>)>,
     base: OnceLock<String>,
 }
@@ -97,15 +95,14 @@ impl Auth {
         let public = keys.iter().map(|key| key.to_jwk().map_err(unavailable)).collect::<Result<Vec<_>, _>>()?;
         let own_keys = Key::set(&json!({ "keys": public }));
         let signing = keys.into_iter().next().ok_or_else(|| unavailable("there is no signing key"))?;
-        let revoked = directory.revoked(now())?.into_iter().collect();
+        let known = KnownTokens::new(directory.revoked(now())?);
         Ok(Self {
             directory,
             signing,
             own_keys,
             issuers: issuers::Issuers::new(issuers),
             amr: amr.to_vec(),
-            revoked: RwLock::new(revoked),
-            believed: Cache::new(REMEMBERED),
+            known,
             devices: Cache::new(1000),
             base: OnceLock::new(),
         })
@@ -134,36 +131,23 @@ impl Auth {
         loop {
             actix_web::rt::time::sleep(LOOK_AROUND).await;
             let auth = Arc::clone(&self);
+            let noted = self.known.noted();
             let asked = tokio::task::spawn_blocking(move || auth.directory.revoked(now())).await;
             match asked {
-                Ok(Ok(names)) => {
-                    *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = names.into_iter().collect()
-                }
+                Ok(Ok(names)) => self.known.learn(noted, names),
                 Ok(Err(error)) => tracing::error!(%error, "revoked tokens cannot be read"),
                 Err(_) => {}
             }
         }
     }
 
-    fn is_revoked(&self, believed: &Believed) -> bool {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        !revoked.is_empty() && believed.names.iter().any(|name| revoked.contains(name))
-    }
-
     fn note_revoked(&self, name: String) {
-        self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(name);
+        self.known.revoke(name);
     }
 
     /// What a token says, when its check is remembered.
     pub(super) fn remembered(&self, token: &str) -> Option<Result<Arc<Believed>, TokenError>> {
-        let known = self.believed.get(&sha256(token.as_bytes()))?;
-        Some(if known.expires + crate::access::claims::SKEW <= now() {
-            Err(TokenError::Expired)
-        } else if self.is_revoked(&known) {
-            Err(TokenError::Revoked)
-        } else {
-            Ok(known)
-        })
+        self.known.get(token, now())
     }
 
     /// Checks a token. May fetch the keys of an issuer: it blocks.
@@ -181,12 +165,7 @@ impl Auth {
                 *name = format!("{issuer} {name}");
             }
         }
-        if self.is_revoked(&believed) {
-            return Err(TokenError::Revoked);
-        }
-        let believed = Arc::new(believed);
-        self.believed.insert(sha256(token.as_bytes()), Arc::clone(&believed));
-        Ok(believed)
+        self.known.keep(token, believed)
     }
 
     /// The device that a certificate was registered for. Blocks when it was not asked lately.
