@@ -400,6 +400,33 @@ impl Statement {
         self
     }
 
+    /// The same with a schema before each of these tables where it is read from.
+    pub(super) fn in_schema(&self, schema: &str, is_table: impl Fn(&str) -> bool) -> Self {
+        let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let (mut places, mut before, mut place) = (Vec::new(), "", 0);
+        for part in self.sql.split_inclusive(|letter| !is_word(letter)) {
+            let word = part.trim_end_matches(|letter| !is_word(letter));
+            if !word.is_empty() {
+                if matches!(before, "FROM" | "JOIN") && is_table(word) {
+                    places.push(place);
+                }
+                before = word;
+            }
+            place += part.len();
+        }
+        let mut sql = String::with_capacity(self.sql.len() + places.len() * schema.len());
+        let mut start = 0;
+        for place in &places {
+            sql.push_str(self.sql.get(start..*place).unwrap_or_default());
+            sql.push_str(schema);
+            start = *place;
+        }
+        sql.push_str(self.sql.get(start..).unwrap_or_default());
+        let moved = |at: usize| at + schema.len() * places.iter().filter(|place| **place < at).count();
+        let pieces = self.pieces.iter().map(|(at, piece)| (moved(*at), piece.clone())).collect();
+        Self { sql, pieces, uncached: self.uncached }
+    }
+
     /// Keeps a statement whose text rarely recurs out of the connection's cache.
     pub fn uncached(&mut self) -> &mut Self {
         self.uncached = true;
@@ -487,6 +514,20 @@ impl<Conn> RunQueryDsl<Conn> for &Statement {}
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_get_their_schema_and_values_stay_in_place() {
+        let mut statement = Statement::new("SELECT key FROM token WHERE code = ");
+        statement.bind("a").sql(" AND key IN (SELECT token FROM other o JOIN token t ON t.key = ").bind(1_i64).sql(")");
+        let (sql, values) = statement.in_schema("main.", |table| table == "token").text(false);
+        assert_eq!(
+            sql,
+            "SELECT key FROM main.token WHERE code = ? AND key IN (SELECT token FROM other o JOIN main.token t ON t.key = ?)"
+        );
+        assert_eq!(values.len(), 2);
+    }
+
     /// Of two migrations with the same date and time only one would run.
     #[test]
     fn every_migration_has_a_time_of_its_own_and_a_twin() {

@@ -410,6 +410,15 @@ fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
     statement
 }
 
+/// A scope's condition over all there is: it says what may be seen, and SQLite takes a name within its own
+/// definition for a circle.
+fn whole(keys: &Statement, schema: &str) -> Statement {
+    if schema.is_empty() {
+        return keys.clone();
+    }
+    keys.resolved(false).in_schema(schema, |table| shadowed().iter().any(|known| known.name == table))
+}
+
 /// Whether a row `x` is visible.
 fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement {
     let mut statement = Statement::new("(");
@@ -445,7 +454,7 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
             for conditions in alternatives {
                 statement.sql(" OR (1 = 1");
                 for condition in conditions {
-                    match key_set(condition) {
+                    match key_set(condition).map(|keys| whole(&keys, schema)) {
                         Some(keys) => statement.sql(" AND x.key IN (").append(keys).sql(")"),
                         None => statement.sql(" AND 1 = 0"),
                     };
