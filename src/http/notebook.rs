@@ -111,6 +111,7 @@ async fn run(
         conditions: preconditions(request),
         pairs: crate::engine::decode_pairs(request.query_string()),
         base: context.base.clone(),
+        wants_page: wants_page(request),
         body: Bytes::new(),
     };
     if matches!(request.method().as_str(), "POST" | "PUT" | "PATCH") {
@@ -128,6 +129,17 @@ fn acting_member(request: &HttpRequest) -> Result<Option<String>, Rejection> {
     let text =
         value.to_str().map_err(|_| Rejection::invalid("X-Notebook-Member is Type/id, such as Practitioner/1"))?;
     Ok(Some(text.trim().to_owned()))
+}
+
+/// Whether a page is asked for, as browsers do.
+fn wants_page(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first = accepted.split(',').map(|media| media.split(';').next().unwrap_or_default().trim());
+    first.into_iter().find_map(|media| match media {
+        "text/html" | "application/xhtml+xml" => Some(true),
+        "application/json" => Some(false),
+        _ => None,
+    }) == Some(true)
 }
 
 /// The language of messages: both where nobody says.

@@ -437,6 +437,12 @@ fn member(tables: &Definitions, at: TypeId, name: &str) -> Option<(TypeId, bool)
 
 /// Splits at dots outside braces.
 fn parts(path: &'static str) -> Vec<&'static str> {
+    parts_of(path)
+}
+
+/// The steps of a path, as they are written.
+#[must_use]
+pub fn parts_of(path: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     for (place, letter) in path.char_indices() {
         match letter {

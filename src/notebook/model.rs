@@ -12,10 +12,12 @@
 
 pub mod check;
 pub mod codes;
+pub mod describe;
 mod edit;
 mod entities;
 mod input;
 mod japanese;
+pub mod maps;
 pub mod measured;
 pub mod schema;
 

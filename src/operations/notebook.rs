@@ -10,6 +10,7 @@
 mod articles;
 mod citizens;
 mod entries;
+mod mapping;
 mod medication;
 mod page;
 mod present;
@@ -65,6 +66,8 @@ pub struct Asked {
     pub body: bytes::Bytes,
     /// The FHIR base of this server.
     pub base: String,
+    /// Whether a page for people is preferred.
+    pub wants_page: bool,
 }
 
 /// What is answered.

@@ -43,6 +43,7 @@ mod notebook_bad_input;
 mod notebook_citizens;
 mod notebook_conformance;
 mod notebook_entries;
+mod notebook_mapping;
 mod notebook_openapi;
 mod notebook_summary;
 mod notebook_support;

@@ -236,6 +236,7 @@ fn answers(way: &Way, kind: Option<&'static Mapping>) -> Value {
     };
     match way.tells {
         Tells::Json(schema) => told("200", schema, schema.ends_with(".entry") || schema.ends_with(".whole")),
+        Tells::Page(schema) => told("200", schema, false),
         Tells::Created(entity) => told("201", &format!("{entity}.entry"), true),
         Tells::Entry => told("200", &format!("{name}.entry"), true),
         Tells::CreatedEntry => told("201", &format!("{name}.entry"), true),
@@ -251,6 +252,9 @@ fn answers(way: &Way, kind: Option<&'static Mapping>) -> Value {
         Tells::Headers(status) => {
             all.insert(status.to_owned(), json!({ "description": way.en }));
         }
+    }
+    if let (Tells::Page(_), Some(answer)) = (way.tells, all.get_mut("200")) {
+        answer["content"]["text/html"] = json!({ "schema": { "type": "string" } });
     }
     let is_write = way.sends != Sends::Nothing || matches!(way.method, "DELETE" | "POST" | "PUT");
     let has_id = way.path.contains('{');

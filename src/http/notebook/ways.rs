@@ -71,6 +71,8 @@ pub(super) enum Sends {
 pub(super) enum Tells {
     /// JSON of this schema.
     Json(&'static str),
+    /// JSON of this schema, or a page for people.
+    Page(&'static str),
     /// 201 with an entry of this kind.
     Created(&'static str),
     /// An entry of the kind in the path, 200.
@@ -280,6 +282,8 @@ pub(super) static WAYS: &[Way] = &[
     Way { does: Does::Ready(|context, _| Some(("application/json", super::openapi::document(context)))), ..get("openapi.json", "openapi", "この文書", "this document", Tells::Json("any")) },
     Way { does: Does::Ready(|context, _| Some(documents::schemas(context))), ..get("schema", "schemas", "書き込む内容の JSON Schema の一覧", "the JSON Schemas of what is written", Tells::Json("schemas")) },
     Way { does: Does::Ready(|context, caught| documents::schema(context, caught.id())), ..get("schema/{name}", "schema", "書き込む内容の JSON Schema", "the JSON Schema of what is written", Tells::Json("any")) },
+    Way { does: work!(|notebook| notebook.mapping(None)), ..get("mapping", "mapping", "連絡帳と FHIR の対応", "how the notebook and FHIR go together, field by field: a page or JSON, by Accept", Tells::Page("mapping")) },
+    Way { does: work!(|notebook, name| notebook.mapping(Some(&name))), ..get("mapping/{name}", "mappingOf", "連絡帳と FHIR の対応（1種類）", "the same of one kind of entries", Tells::Page("mapping.entity")) },
     Way { does: work!(|notebook| notebook.categories()), ..get("categories", "categories", "時系列の種別", "the categories of the timeline", Tells::Json("categories")) },
     // Citizens.
     Way { query: &[

@@ -67,7 +67,7 @@ pub const KINDS: &[Measured] = &[
 ];
 
 /// What people write for units, and what it is in UCUM.
-const WRITTEN: &[(&str, &str)] = &[
+pub const WRITTEN: &[(&str, &str)] = &[
     ("℃", "Cel"),
     ("°C", "Cel"),
     ("度", "Cel"),

@@ -438,7 +438,7 @@ fn references(node: &Node<'_>, found: &mut Vec<(String, String)>) {
 }
 
 /// Text in HTML and XHTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

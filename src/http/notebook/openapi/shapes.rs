@@ -146,7 +146,26 @@ pub(super) fn all() -> Value {
     let outcome = json!({ "resourceType": { "const": "OperationOutcome" }, "issue": { "type": "array", "items": issue, "minItems": 1 } });
     let schema =
         object(json!({ "entity": text(), "ja": text(), "en": text(), "schema": text() }), &["entity", "schema"]);
+    let field = object(
+        json!({ "field": text(), "ja": text(), "en": text(), "kind": text(), "required": { "type": "boolean" },
+            "direction": { "enum": ["both", "shown-and-changed", "nowhere"] }, "path": text(), "fhirType": text(),
+            "writes": { "type": "array", "items": text() }, "system": text(), "codes": objects(), "references": { "type": "array", "items": text() } }),
+        &["field", "ja", "en", "kind", "direction"],
+    );
+    let source = object(
+        json!({ "resource": text(), "isWritten": { "type": "boolean" }, "items": text(), "requires": objects(), "writtenAlong": objects(),
+            "fields": { "type": "array", "items": field }, "notHeld": { "type": "array", "items": text() } }),
+        &["resource", "isWritten", "fields", "notHeld"],
+    );
+    let mapped = object(
+        json!({ "entity": text(), "ja": text(), "en": text(), "table": text(), "profile": nullable("string"),
+            "aboutCitizen": { "type": "boolean" }, "sources": { "type": "array", "items": source } }),
+        &["entity", "ja", "en", "table", "sources"],
+    );
+    let maps = json!({ "fhirVersion": text(), "entities": list("mapping.entity"), "conceptMaps": { "type": "array", "items": text() } });
     for (name, schema) in [
+        ("mapping", object(maps, &["entities", "conceptMaps"])),
+        ("mapping.entity", mapped),
         ("any", json!({ "type": "object" })),
         ("OperationOutcome", object(outcome, &["resourceType", "issue"])),
         (
