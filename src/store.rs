@@ -88,7 +88,7 @@ pub use fls::{
 pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
-pub use notebook::{Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
+pub use notebook::{CITIZEN_COLUMNS, Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
 pub use owner::Label;
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod codes;
 pub mod describe;
+pub mod diagram;
 mod edit;
 mod entities;
 mod input;

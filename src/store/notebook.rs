@@ -283,7 +283,7 @@ pub(super) fn timeline(connection: &mut Connection, query: &TimelineQuery) -> Re
 }
 
 /// The columns of the table of citizens.
-pub(super) const CITIZEN_COLUMNS: [&str; 11] = [
+pub const CITIZEN_COLUMNS: [&str; 11] = [
     "key",
     "name",
     "kana",

@@ -68,7 +68,9 @@ fn it_is_a_page_in_japanese_and_english() {
         };
         let (ja, en) = (page("ja"), page("en"));
         assert!(ja.contains("<html lang=\"ja\">") && ja.contains("血圧") && ja.contains("収縮期血圧"));
-        assert!(en.contains("<html lang=\"en\">") && en.contains("Blood pressure") && !en.contains("血圧"));
+        assert!(
+            en.contains("<html lang=\"en\">") && en.contains("Blood pressure") && !en.contains("収縮期血圧（mmHg）")
+        );
         let told = read(server, "", "mapping");
         for entity in told["entities"].as_array().unwrap() {
             assert!(ja.contains(&format!("<code>{}</code>", entity["entity"].as_str().unwrap())));

@@ -14,7 +14,8 @@ use crate::r4::guide::CANONICAL;
 use crate::r4::outcome::IssueCode;
 
 /// The concept maps of the guide that say the same of codes.
-pub(super) const CONCEPT_MAPS: &[&str] = &["notebook-entity-to-resource", "written-unit-to-ucum", "measurement-to-category"];
+pub(super) const CONCEPT_MAPS: &[&str] =
+    &["notebook-entity-to-resource", "written-unit-to-ucum", "measurement-to-category"];
 
 impl Notebook<'_> {
     /// How everything is mapped, or one entity.
