@@ -9,6 +9,7 @@ mod certificate;
 mod client;
 mod config;
 mod demo;
+mod explain;
 mod fls;
 mod healthcheck;
 mod import;
@@ -54,6 +55,7 @@ struct Cli {
 enum Command {
     Serve(serve::Arguments),
     Audit(audit::Arguments),
+    Access(explain::Arguments),
     Certificate(certificate::Arguments),
     Client(client::Arguments),
     Fls(fls::Arguments),
@@ -95,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(Cli { command }) => match command {
             Command::Serve(arguments) => serve::run(arguments),
             Command::Audit(arguments) => audit::run(arguments),
+            Command::Access(arguments) => explain::run(arguments),
             Command::Certificate(arguments) => certificate::run(arguments),
             Command::Client(arguments) => client::run(arguments),
             Command::Fls(arguments) => fls::run(arguments),

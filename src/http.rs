@@ -2,6 +2,7 @@
 //!
 //! May use: `engine`, `access`, `operations`, `store` (types only), `r4`, `format`, `xml`. Must not know: SQL.
 
+mod access;
 mod audit;
 mod audit_events;
 mod auth;
@@ -165,6 +166,7 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
                 .service(web::scope("/schema").default_service(web::to(schema::handle)))
                 .route("/openapi.json", web::to(openapi::handle))
                 .service(web::scope("/notebook/v1").default_service(web::to(notebook::handle)))
+                .service(web::scope("/access").default_service(web::to(access::handle)))
                 .service(web::scope("/fls").default_service(web::to(fls::handle)))
                 .route("/health", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health))
                 .default_service(web::to(fhir::nowhere))

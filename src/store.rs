@@ -89,7 +89,7 @@ pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{CITIZEN_COLUMNS, Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
-pub use owner::Label;
+pub use owner::{EMERGENCY_TAGS, Label};
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};

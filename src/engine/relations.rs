@@ -15,7 +15,7 @@ use crate::r4::definitions;
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::parse_query;
 use crate::search::query::Condition;
-use crate::store::{Citizens, Found, View, ViewClause};
+use crate::store::{Citizens, Found, SearchPage, View, ViewClause};
 
 /// How long an answer is kept at most: periods begin and end without being written.
 const KEPT: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const MOST: u32 = 20_000;
 /// How far `partOf` is followed.
 const DEPTH: usize = 8;
 /// The code of a role (any system) that has to do with the whole area of its municipality.
-const OFFICER: &str = "municipal-officer";
+pub(super) const OFFICER: &str = "municipal-officer";
 
 /// Views by caller.
 pub(super) struct Views(Cache<String, (u64, Instant, Option<Arc<View>>)>);
@@ -32,6 +32,13 @@ pub(super) struct Views(Cache<String, (u64, Instant, Option<Arc<View>>)>);
 impl std::fmt::Debug for Views {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Views")
+    }
+}
+
+impl Views {
+    /// What is not written as a resource changed, or at once has to count.
+    pub(super) fn forget(&self) {
+        self.0.clear();
     }
 }
 
@@ -50,9 +57,22 @@ struct Reach {
     managed_by: BTreeSet<String>,
     /// References that stand for the caller.
     own: Vec<String>,
+    /// Citizens whom a team of the caller has, and what keeps them from the caller all the same.
+    kept: BTreeMap<String, String>,
 }
 
-fn number(name: &str) -> u8 {
+/// A role that counts now.
+#[derive(Debug)]
+pub(super) struct Role {
+    /// `PractitionerRole/x`.
+    reference: String,
+    /// `Organization/x`, or empty.
+    pub(super) organization: String,
+    /// The codes of what they do.
+    pub(super) codes: Vec<String>,
+}
+
+pub(super) fn number(name: &str) -> u8 {
     definitions().resource_number(name).unwrap_or(0)
 }
 
@@ -120,17 +140,21 @@ impl Engine {
         Self { store: self.store.unrestricted(), caller: Caller::program(), ..self.clone() }
     }
 
-    fn find(&self, type_name: &str, pairs: &[(&str, String)]) -> Result<Vec<Found>, Rejection> {
-        let pairs: Vec<(String, String)> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let query =
-            parse_query(number(type_name), &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
-        let page = self.store.search(&query, MOST, false)?;
+    pub(super) fn find(&self, type_name: &str, pairs: &[(&str, String)]) -> Result<Vec<Found>, Rejection> {
+        let page = self.page(type_name, pairs, MOST)?;
         if page.next.is_some() {
             let text = format!("the caller has to do with more than {MOST} {type_name} resources");
             return Err(Rejection::new(403, IssueCode::TooCostly, text));
         }
         Ok(page.matches)
+    }
+
+    pub(super) fn page(&self, type_name: &str, pairs: &[(&str, String)], count: u32) -> Result<SearchPage, Rejection> {
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let query =
+            parse_query(number(type_name), &pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+        Ok(self.store.search(&query, count, false)?)
     }
 
     fn current_node<T>(&self, reference: &str, read: impl FnOnce(&Node<'_>) -> T) -> Result<Option<T>, Rejection> {
@@ -147,11 +171,7 @@ impl Engine {
             Subject::Nobody => (GrantContext::User, Some(Reach::default())),
             Subject::System { organization: None, .. } => (GrantContext::System, None),
             Subject::System { organization: Some(organization), .. } => {
-                let mut reach = Reach { own: vec![organization.clone()], ..Reach::default() };
-                reach.managed_by.insert(organization.clone());
-                engine.by_teams(&mut reach)?;
-                engine.by_episodes(&mut reach, std::slice::from_ref(organization))?;
-                engine.by_consent(&mut reach)?;
+                let reach = engine.reach_of_system(organization)?;
                 (GrantContext::System, Some(reach))
             }
             Subject::Person { user, .. } => (GrantContext::User, Some(engine.reach_of(&user.to_string())?)),
@@ -289,41 +309,84 @@ impl Engine {
             }
             _ => {}
         }
-        let roles = match type_name {
-            "Practitioner" => self.find("PractitionerRole", &[("practitioner", user.to_owned())])?,
-            _ => self.find("PractitionerRole", &[("_id", id.to_owned())])?,
-        };
         let mut episodes_of = Vec::new();
-        for found in &roles {
-            let role = parsed(found);
-            if role.get("active") == Some(&Node::Bool(false)) || !covers(role.get("period"), now, offset) {
+        for role in self.roles_of(user)? {
+            if !reach.own.contains(&role.reference) {
+                reach.own.push(role.reference);
+            }
+            if role.organization.is_empty() {
                 continue;
             }
-            let own = format!("PractitionerRole/{}", found.id);
-            if !reach.own.contains(&own) {
-                reach.own.push(own);
+            if role.codes.iter().any(|code| code == OFFICER) {
+                reach.managed_by.insert(role.organization.clone());
             }
-            let Some(organization) = target(&role, "organization").map(str::to_owned) else { continue };
-            let has = |code: &str| {
-                role.list("code")
-                    .iter()
-                    .flat_map(|concept| concept.list("coding"))
-                    .any(|coding| coding.text("code") == Some(code))
-            };
-            if has(OFFICER) {
-                reach.managed_by.insert(organization.clone());
+            if role.codes.iter().any(|code| code == "fls") {
+                episodes_of.push(role.organization.clone());
             }
-            if has("fls") {
-                episodes_of.push(organization.clone());
-            }
-            if !reach.own.contains(&organization) {
-                reach.own.push(organization);
+            if !reach.own.contains(&role.organization) {
+                reach.own.push(role.organization);
             }
         }
         self.by_teams(&mut reach)?;
         self.by_episodes(&mut reach, &episodes_of)?;
         self.by_consent(&mut reach)?;
+        self.by_disaster(&mut reach)?;
+        // An emergency goes before what keeps them from the caller; labels still hide.
+        for (citizen, why) in self.glass_of(user, now)? {
+            reach.kept.remove(&citizen);
+            reach.citizens.entry(citizen).or_insert(why);
+        }
         Ok(reach)
+    }
+
+    /// The roles of staff that count now.
+    pub(super) fn roles_of(&self, user: &str) -> Result<Vec<Role>, Rejection> {
+        let (now, offset) = self.moment();
+        let (type_name, id) = user.split_once('/').unwrap_or_default();
+        let found = match type_name {
+            "Practitioner" => self.find("PractitionerRole", &[("practitioner", user.to_owned())])?,
+            "PractitionerRole" => self.find("PractitionerRole", &[("_id", id.to_owned())])?,
+            _ => Vec::new(),
+        };
+        let counts = |found: &&Found| {
+            let role = parsed(found);
+            role.get("active") != Some(&Node::Bool(false)) && covers(role.get("period"), now, offset)
+        };
+        let read = |found: &Found| {
+            let role = parsed(found);
+            let codings = role.list("code").iter().flat_map(|concept| concept.list("coding"));
+            Role {
+                reference: format!("PractitionerRole/{}", found.id),
+                organization: target(&role, "organization").unwrap_or_default().to_owned(),
+                codes: codings.filter_map(|coding| coding.text("code")).map(str::to_owned).collect(),
+            }
+        };
+        Ok(found.iter().filter(counts).map(read).collect())
+    }
+
+    /// While a disaster lasts, the facilities of a municipality reach all its citizens but those who deny.
+    fn by_disaster(&self, reach: &mut Reach) -> Result<(), Rejection> {
+        let (now, offset) = self.moment();
+        let disasters = self.disasters(now, offset)?;
+        if disasters.is_empty() {
+            return Ok(());
+        }
+        let mut areas = self.areas(reach)?;
+        areas.extend(reach.own.iter().filter(|own| own.starts_with("Organization/")).cloned());
+        let mut widened = false;
+        for (municipality, is_wide, _) in disasters {
+            let agreed = || -> Result<bool, Rejection> {
+                let contracts = self.find("Contract", &[])?;
+                Ok(contracts.iter().any(|found| {
+                    let contract = parsed(found);
+                    areas.iter().any(|area| agree(&contract, area, &municipality, now, offset))
+                }))
+            };
+            if areas.contains(&municipality) || (is_wide && agreed()?) {
+                widened |= reach.managed_by.insert(municipality);
+            }
+        }
+        if widened { self.without_deniers(reach) } else { Ok(()) }
     }
 
     fn moment(&self) -> (i64, i32) {
@@ -381,7 +444,9 @@ impl Engine {
                 };
                 match consent(&node, &reach.own, now, offset) {
                     Said::Deny => {
-                        reach.citizens.remove(id);
+                        if let Some(team) = reach.citizens.remove(id) {
+                            reach.kept.insert(id.to_owned(), format!("{team}, but Consent/{} denies it", found.id));
+                        }
                     }
                     Said::Permit => {
                         permitted.insert(id.to_owned());
@@ -415,8 +480,14 @@ impl Engine {
                 let contract = parsed(found);
                 areas.iter().any(|area| agree(&contract, area, &manager, now, offset))
             });
-            if !(is_agreed && permitted.contains(&id)) {
-                reach.citizens.remove(&id);
+            let is_permitted = permitted.contains(&id);
+            if !(is_agreed && is_permitted)
+                && let Some(team) = reach.citizens.remove(&id)
+            {
+                let missing = if is_agreed { "no Consent of the citizen permits it" } else { "no Contract in force" };
+                reach
+                    .kept
+                    .insert(id, format!("{team}, but the citizen is of another municipality, {manager}: {missing}"));
             }
         }
         Ok(())
@@ -461,29 +532,37 @@ impl Engine {
         Ok(areas)
     }
 
-    /// Why a caller has to do with a citizen, in words; `None` when not.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn relation(&self, caller: &Caller, patient: &str) -> Result<Option<String>, Rejection> {
+    /// Why a caller has to do with a citizen, in words; or why not.
+    pub(super) fn relation(&self, caller: &Caller, patient: &str) -> Result<Result<String, String>, Rejection> {
         let engine = self.all_seeing();
         let reach = match &caller.subject {
-            Subject::Open | Subject::Program => return Ok(Some("nobody is asked".to_owned())),
-            Subject::System { organization: None, .. } => return Ok(Some("a system for all citizens".to_owned())),
+            Subject::Open | Subject::Program => return Ok(Ok("nobody is asked".to_owned())),
+            Subject::System { organization: None, .. } => return Ok(Ok("a system for all citizens".to_owned())),
             Subject::Person { user, .. } => engine.reach_of(&user.to_string())?,
-            Subject::System { organization: Some(organization), .. } => {
-                let mut reach = Reach { own: vec![organization.clone()], ..Reach::default() };
-                reach.managed_by.insert(organization.clone());
-                engine.by_teams(&mut reach)?;
-                engine.by_consent(&mut reach)?;
-                reach
-            }
-            Subject::Nobody => return Ok(None),
+            Subject::System { organization: Some(organization), .. } => engine.reach_of_system(organization)?,
+            Subject::Nobody => return Ok(Err("nobody is signed in".to_owned())),
         };
         if let Some(why) = reach.citizens.get(patient) {
-            return Ok(Some(why.clone()));
+            return Ok(Ok(why.clone()));
         }
-        Ok(engine.reaches(&reach, patient)?.then(|| "the citizen is managed by the caller's organization".to_owned()))
+        if engine.reaches(&reach, patient)? {
+            let text = "the citizen is managed by the caller's municipality or organization, as its officer, its system, or in a disaster";
+            return Ok(Ok(text.to_owned()));
+        }
+        let none = || {
+            "no active CareTeam counts them or their facility, and they are not family, officer or fracture liaison of the citizen".to_owned()
+        };
+        Ok(Err(reach.kept.get(patient).cloned().unwrap_or_else(none)))
+    }
+
+    /// What a system has to do with that acts for an organization.
+    fn reach_of_system(&self, organization: &str) -> Result<Reach, Rejection> {
+        let mut reach = Reach { own: vec![organization.to_owned()], ..Reach::default() };
+        reach.managed_by.insert(organization.to_owned());
+        self.by_teams(&mut reach)?;
+        self.by_episodes(&mut reach, &[organization.to_owned()])?;
+        self.by_consent(&mut reach)?;
+        Ok(reach)
     }
 }
 

@@ -135,7 +135,7 @@ fn form(request: &HttpRequest, pairs: &[(String, String)]) -> Result<Form, Rejec
     })
 }
 
-async fn body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Rejection> {
+pub(super) async fn body(mut payload: Payload, limit: usize) -> Result<Vec<u8>, Rejection> {
     let mut all = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Rejection::invalid(format!("the body could not be read: {error}")))?;

@@ -23,6 +23,8 @@ use crate::search::rows::IndexRows;
 
 /// Rows a statement.
 const CHUNK: usize = 64;
+/// Tags of break-glass articles and of declared disasters: only this program writes what has them.
+pub const EMERGENCY_TAGS: [&str; 2] = ["break-glass", "disaster"];
 const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
 
 /// A label that hides a resource from some.
@@ -40,9 +42,22 @@ pub enum Label {
     FamilyPrivate = 5,
     /// To one member only (先生とのやりとり).
     SingleRecipient = 6,
+    /// A broken glass or a disaster: hides from nobody, written by this program only.
+    Emergency = 7,
 }
 
 impl Label {
+    /// All.
+    pub const ALL: [Self; 7] = [
+        Self::Uninformed,
+        Self::Undelivered,
+        Self::Restricted,
+        Self::VeryRestricted,
+        Self::FamilyPrivate,
+        Self::SingleRecipient,
+        Self::Emergency,
+    ];
+
     /// Reads a code among the security labels and tags, which are folded to lower case in the index. Where a system
     /// is another than expected the code counts all the same: rather too much is hidden.
     fn read(code: &str, system: &str) -> Option<Self> {
@@ -52,7 +67,9 @@ impl Label {
             "r" if system == CONFIDENTIALITY => Some(Self::Restricted),
             "v" if system == CONFIDENTIALITY => Some(Self::VeryRestricted),
             "family-private" => Some(Self::FamilyPrivate),
-            "member" | "single-recipient" => Some(Self::SingleRecipient),
+            "single-recipient" => Some(Self::SingleRecipient),
+            "member" if system.ends_with("/notebook-audience") => Some(Self::SingleRecipient),
+            tag if EMERGENCY_TAGS.contains(&tag) => Some(Self::Emergency),
             _ => None,
         }
     }
@@ -180,6 +197,33 @@ struct PastRecord {
 struct KeyRecord {
     #[diesel(sql_type = BigInt)]
     key: i64,
+}
+
+#[derive(QueryableByName)]
+struct IdRecord {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    id: String,
+}
+
+/// Ids of the Patients that a resource belongs to now, and its labels.
+pub(super) fn of(
+    connection: &mut Connection,
+    type_number: u8,
+    id: &str,
+) -> Result<(Vec<String>, Vec<Label>), StoreError> {
+    let named = |start: &str| {
+        let mut statement = Statement::new(start);
+        statement.sql("SELECT key FROM resource WHERE type = ").bind(i64::from(type_number));
+        statement.sql(" AND id = ").bind(id).sql(")");
+        statement
+    };
+    let start =
+        "SELECT r.id AS id FROM owner o JOIN resource r ON r.key = o.citizen WHERE o.current = 1 AND o.key IN (";
+    let ids = connection.load::<IdRecord>(&named(start))?.into_iter().map(|record| record.id).collect();
+    let start = "SELECT kind AS key FROM label WHERE current = 1 AND key IN (";
+    let kinds: Vec<i64> = connection.load::<KeyRecord>(&named(start))?.into_iter().map(|record| record.key).collect();
+    let labels = Label::ALL.into_iter().filter(|label| kinds.contains(&(*label as i64))).collect();
+    Ok((ids, labels))
 }
 
 /// Takes everything out, to be derived anew.

@@ -214,6 +214,14 @@ impl Store {
         Ok(self.reader()?.load::<KeyRecord>(&statement)?.first().map(|found| found.key))
     }
 
+    /// Ids of the Patients that a resource belongs to, and its labels. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn owners_and_labels(&self, type_number: u8, id: &str) -> Result<(Vec<String>, Vec<super::Label>), StoreError> {
+        super::owner::of(&mut *self.reader()?, type_number, id)
+    }
+
     /// Tells PostgreSQL's planner what is there now, after a great change such as an import; it would find
     /// out by itself a minute or more later. SQLite needs nothing: searches are led by counting there.
     ///

@@ -391,6 +391,16 @@ impl<'a> WriteTransaction<'a> {
         Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
     }
 
+    /// Whether a resource is the record of an emergency.
+    fn is_emergency(&mut self, type_number: u8, key: i64) -> Result<bool, StoreError> {
+        if let Some(touched) = self.touched.get(&key) {
+            return Ok(owner::labels(type_number, &touched.rows).contains(&owner::Label::Emergency));
+        }
+        let mut statement = Statement::new("SELECT key FROM label WHERE kind = ");
+        statement.bind(owner::Label::Emergency as i64).sql(" AND key = ").bind(key);
+        Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
+    }
+
     /// Refuses what the one who asks may not write.
     fn check_put(
         &mut self,
@@ -402,6 +412,11 @@ impl<'a> WriteTransaction<'a> {
         let Some(view) = self.writing_view() else { return Ok(()) };
         if !view.may_write(type_number) {
             return Err(StoreError::Denied("resources of this type are written by administrators only".to_owned()));
+        }
+        if owner::labels(type_number, rows).contains(&owner::Label::Emergency)
+            || head.map_or(Ok(false), |head| self.is_emergency(type_number, head.key))?
+        {
+            return Err(StoreError::Denied("the record of an emergency is not written or changed by hand".to_owned()));
         }
         if view.is_narrowed(type_number) {
             return Err(StoreError::Denied("a scope with search parameters does not write".to_owned()));
@@ -542,6 +557,9 @@ impl<'a> WriteTransaction<'a> {
         };
         if !self.may_touch(&head)? {
             return Ok(None);
+        }
+        if self.view.is_some() && self.is_emergency(type_number, head.key)? {
+            return Err(StoreError::Denied("the record of an emergency is not deleted".to_owned()));
         }
         if self.view.as_ref().is_some_and(|view| !view.may_write(type_number)) {
             return Err(StoreError::Denied("resources of this type are deleted by administrators only".to_owned()));
