@@ -122,10 +122,13 @@ pub fn hidden_from(caller: &Caller) -> Vec<Label> {
     }
 }
 
+/// A type, and the search parameters of each scope about it; none when one of them has none.
+pub type Shown = (u8, Vec<Vec<(String, String)>>);
+
 /// The types for which the scopes of a context allow one of these interactions, each with the search parameters that
 /// narrow it, where all its scopes have some.
 #[must_use]
-pub fn shown_types(scopes: &Scopes, context: GrantContext, bits: u8) -> Vec<(u8, Vec<Vec<(String, String)>>)> {
+pub fn shown_types(scopes: &Scopes, context: GrantContext, bits: u8) -> Vec<Shown> {
     let grants: Vec<_> =
         scopes.grants.iter().filter(|grant| grant.context == context && grant.interactions & bits != 0).collect();
     let of = |number: u8| {

@@ -365,7 +365,7 @@ fn access(row: &AuditRow, event: &Event, citizen: &str, name: Option<String>) ->
         _ => ("処理", "operation"),
     };
     // Ids of others have no place here: a path names the citizen or nobody.
-    let what = event.target.split('/').filter(|part| *part != citizen).next().unwrap_or_default();
+    let what = event.target.split('/').find(|part| *part != citizen).unwrap_or_default();
     let what = if definitions().resource_number(what).is_some() { what } else { "" };
     let mut told = json!({
         "id": id_of(row), "at": format_instant(event.at), "who": event.agent.name, "action": { "ja": ja, "en": en },

@@ -127,7 +127,7 @@ pub(super) fn patient() -> u8 {
 }
 
 /// The ids of the Patients that a resource with these index values belongs to; beside itself, where it is one.
-pub(super) fn owners<'r>(type_number: u8, rows: &'r IndexRows) -> BTreeSet<&'r str> {
+pub(super) fn owners(type_number: u8, rows: &IndexRows) -> BTreeSet<&str> {
     let ties = ties(type_number);
     let patient = patient();
     let rows = rows.references.iter().filter(|row| row.target_type == patient);
