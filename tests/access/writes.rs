@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::common::{Answer, databases};
 use crate::town::{SUBJECTS, Subject, Town, secret};
 
+/// Method, path, headers, body.
+type Attempt = (&'static str, &'static str, Vec<(&'static str, &'static str)>, Value);
+
 fn send(town: &Town, subject: &Subject, method: &str, path: &str, more: &[(&str, &str)], body: &Value) -> Answer {
     let body = (!body.is_null()).then(|| body.to_string());
     town.ask(&town.token(subject), method, path, more, body.as_deref().map(str::as_bytes))
@@ -40,7 +43,7 @@ fn nothing_is_written_about_somebody_else() {
             }
             json!({ "resourceType": "Bundle", "type": "transaction", "entry": [entry] })
         };
-        let attempts: Vec<(&str, &str, Vec<(&str, &str)>, Value)> = vec![
+        let attempts: Vec<Attempt> = vec![
             ("POST", "fhir/Observation", vec![], weight("x", "b")),
             ("PUT", "fhir/Observation/weight-b", vec![], weight("weight-b", "b")),
             ("PUT", "fhir/Observation/weight-b", vec![], weight("weight-b", "a")),
