@@ -40,6 +40,29 @@ fn validator() -> Validator {
     Validator::new(definitions, terminology)
 }
 
+/// A collection of 1 MB: the entries of a real transaction until it is full, each under a URL of its own.
+fn megabyte() -> Option<Vec<u8>> {
+    let bytes = shared("samples/synthea/synthea_transaction_bundle.json")?;
+    let source = parse(&bytes).unwrap();
+    let resources = source.list("entry").iter().filter_map(|entry| entry.get("resource"));
+    let mut text = br#"{"resourceType":"Bundle","type":"collection","entry":["#.to_vec();
+    for (number, resource) in resources.cycle().enumerate() {
+        if number > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(
+            format!(r#"{{"fullUrl":"urn:uuid:00000000-0000-4000-8000-{number:012}","resource":"#).as_bytes(),
+        );
+        resource.write(&mut text);
+        text.push(b'}');
+        if text.len() >= 1_000_000 {
+            break;
+        }
+    }
+    text.extend_from_slice(b"]}");
+    Some(text)
+}
+
 fn validate(criterion: &mut Criterion) {
     let validator = validator();
     let options = Options::default();
@@ -52,6 +75,14 @@ fn validate(criterion: &mut Criterion) {
         });
         group.bench_function("Patient, JP Core", |bencher| {
             bencher.iter(|| validator.validate(black_box(&patient), &[JP_PATIENT], &options));
+        });
+    }
+    if let Some(bytes) = megabyte() {
+        let bundle = parse(&bytes).unwrap();
+        group.throughput(Throughput::Elements(1));
+        group.sample_size(20);
+        group.bench_function("Bundle of 1 MB, standard", |bencher| {
+            bencher.iter(|| validator.validate(black_box(&bundle), &[], &options));
         });
     }
     if let Some(bytes) = shared("samples/synthea/synthea_transaction_bundle.json") {

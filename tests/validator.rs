@@ -674,3 +674,61 @@ fn agrees_with_hl7() {
         assert!(percent >= floor, "{kind}: {percent:.1} % is below the floor of {floor} %");
     }
 }
+
+/// An element without a type of its own is as an element of another profile: the extension
+/// elementdefinition-profile-element says which, and slices are told apart by what that one says.
+#[test]
+fn a_section_is_as_one_of_a_library() {
+    let library = br#"{"resourceType":"StructureDefinition","url":"http://example.org/sections","name":"Sections","status":"active",
+        "kind":"resource","abstract":true,"type":"Composition","derivation":"constraint",
+        "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Composition",
+        "differential":{"element":[
+            {"path":"Composition.section","slicing":{"discriminator":[{"type":"pattern","path":"code"}],"rules":"open"}},
+            {"path":"Composition.section","sliceName":"fall"},
+            {"path":"Composition.section.title","min":1},
+            {"path":"Composition.section.code","min":1,"patternCodeableConcept":{"coding":[{"system":"http://example.org/s","code":"fall"}]}},
+            {"path":"Composition.section","sliceName":"drugs"},
+            {"path":"Composition.section.focus","min":1},
+            {"path":"Composition.section.code","min":1,"patternCodeableConcept":{"coding":[{"system":"http://example.org/s","code":"drugs"}]}}]}}"#;
+    let part = |id: &str| {
+        format!(
+            r#""type":[{{"code":"BackboneElement","profile":["http://example.org/sections"],"_profile":[{{"extension":[{{
+            "url":"http://hl7.org/fhir/StructureDefinition/elementdefinition-profile-element","valueString":"{id}"}}]}}]}}]"#
+        )
+    };
+    let summary = format!(
+        r#"{{"resourceType":"StructureDefinition","url":"http://example.org/summary","name":"Summary","status":"active",
+        "kind":"resource","abstract":false,"type":"Composition","derivation":"constraint",
+        "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Composition",
+        "differential":{{"element":[
+            {{"path":"Composition.section","slicing":{{"discriminator":[{{"type":"pattern","path":"code"}}],"rules":"closed"}}}},
+            {{"path":"Composition.section","sliceName":"a","min":1,{}}},
+            {{"path":"Composition.section","sliceName":"b",{}}}]}}}}"#,
+        part("Composition.section:fall"),
+        part("Composition.section:drugs"),
+    );
+    let mut supporting = Supporting::default();
+    supporting.add(json::parse(library).unwrap().into_owned());
+    supporting.add(json::parse(summary.as_bytes()).unwrap().into_owned());
+    let layers: Arc<dyn Canonicals> = Arc::new(Layers(vec![Arc::new(supporting), standard()]));
+    let validator = Validator::new(Arc::clone(&layers), Arc::new(Terminology::new(Arc::clone(&layers))));
+    let check = |sections: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Composition","status":"final","type":{{"text":"x"}},"date":"2026-01-01","title":"x",
+            "author":[{{"display":"x"}}],"section":[{sections}]}}"#
+        );
+        let node = json::parse(text.as_bytes()).unwrap().into_owned();
+        errors(&validator.validate(&node, &["http://example.org/summary"], &Options::default()))
+    };
+    let code = |code: &str| format!(r#""code":{{"coding":[{{"system":"http://example.org/s","code":"{code}"}}]}}"#);
+    let (fall, drugs) = (code("fall"), code("drugs"));
+    let text = r#""text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"}"#;
+    let good = format!(r#"{{"title":"Fall",{fall},{text}}},{{{drugs},{text},"focus":{{"display":"x"}}}}"#);
+    assert_eq!(check(&good), Vec::<String>::new());
+    let untitled = check(&format!("{{{fall},{text}}}"));
+    assert!(untitled.len() == 1 && untitled[0].starts_with("Composition.section[0]: "), "{untitled:?}");
+    let unfocused = check(&format!(r#"{{"title":"Fall",{fall},{text}}},{{{drugs},{text}}}"#));
+    assert!(unfocused.len() == 1 && unfocused[0].contains("focus"), "{unfocused:?}");
+    let other = check(&format!(r#"{{"title":"Fall",{fall},{text}}},{{{},{text}}}"#, code("other")));
+    assert!(other.len() == 1 && other[0].starts_with("Composition.section[1]: "), "{other:?}");
+}

@@ -20,6 +20,8 @@ pub const DIGITS: u64 = 24;
 
 /// Longest code that is read; real ones have a dozen letters.
 const LONGEST: usize = 100;
+/// Most zeros of a factor; the prefixes of UCUM go to 24, and `10*` has any exponent, with which nobody can calculate.
+const ZEROS: i64 = 400;
 /// Codes that are remembered.
 const REMEMBERED: usize = 2_000;
 
@@ -68,7 +70,7 @@ pub fn check(code: &str) -> Result<(), String> {
 }
 
 /// A unit in base units; `None` when the code is not UCUM, and for units whose scale is no straight line
-/// (`[pH]`, `dB`), which are equal only to themselves.
+/// (`[pH]`, `dB`) or too long (`10*-999999999`), which are equal only to themselves.
 #[must_use]
 pub fn canonical(code: &str) -> Option<Arc<Canonical>> {
     static KNOWN: LazyLock<Cache<String, Option<Arc<Canonical>>>> = LazyLock::new(|| Cache::new(REMEMBERED));
@@ -90,6 +92,10 @@ fn read(code: &str) -> Option<Canonical> {
         BigDecimal::new(digits.into(), -i64::from(exponent))
     };
     let factor = decimal(found.factor);
+    let is_usable = |number: &BigDecimal| number.fractional_digit_count().abs() <= ZEROS;
+    if !is_usable(&factor) {
+        return None;
+    }
     (!factor.is_zero()).then(|| Canonical { unit: found.unit, factor, offset: decimal(found.offset) })
 }
 
@@ -147,6 +153,16 @@ mod tests {
         ] {
             assert_eq!(convert_text(value, from, to).as_deref(), Some(expected), "{value} {from} in {to}");
         }
+    }
+
+    #[test]
+    fn no_exponent_is_too_large() {
+        for code in ["10*-999999999", "10*999999999", "10*99999", "m999999.kg", "km99999", "Ym9.Ym9.Ym9"] {
+            let small = super::convert(&"2".parse().unwrap(), "m", code);
+            assert!(small.is_none(), "{code}");
+            assert!(!super::comparable(code, "1") || super::canonical(code).is_some());
+        }
+        assert_eq!(convert_text("2", "10*-6.m", "um").as_deref(), Some("2"));
     }
 
     #[test]

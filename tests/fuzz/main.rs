@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use mutate::{Dice, Pool};
@@ -55,6 +58,25 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Ends the tests, with the name of the case, when one does not end by itself.
+fn watch(target: String, seed: u64, at_work: Arc<AtomicU64>) {
+    thread::spawn(move || {
+        let (mut last, mut since) = (u64::MAX, Instant::now());
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            let now = at_work.load(Ordering::Relaxed);
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if now == u64::MAX {
+                return;
+            } else if since.elapsed() > LONGEST {
+                println!("{target}: RENRAKU_FUZZ_SEED={seed} RENRAKU_FUZZ_CASE={now} does not end");
+                process::exit(1);
+            }
+        }
+    });
+}
+
 /// Tries cases until the time is over; says how many, and which took longest.
 fn fuzz(target: &str, case: impl Fn(&mut Dice)) {
     let pool = &*POOL;
@@ -65,10 +87,13 @@ fn fuzz(target: &str, case: impl Fn(&mut Dice)) {
     let started = Instant::now();
     let (mut cases, mut longest) = (0_u64, (Duration::ZERO, 0));
     let mut at = only.unwrap_or(0);
+    let at_work = Arc::new(AtomicU64::new(at));
+    watch(target.to_owned(), seed, Arc::clone(&at_work));
     while only.map_or(started.elapsed() < time, |_| cases == 0) {
         let mut dice = Dice(seed.wrapping_mul(0x0001_0000_0000).wrapping_add(at));
         dice.roll();
         let began = Instant::now();
+        at_work.store(at, Ordering::Relaxed);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| case(&mut dice))) {
             println!("{target}: RENRAKU_FUZZ_SEED={seed} RENRAKU_FUZZ_CASE={at} fails");
             resume_unwind(panic);
@@ -135,6 +160,9 @@ fn fhirpath() {
     fuzz("fhirpath", |dice| {
         let node = POOL.resource(dice);
         let text = POOL.expression(dice);
+        if std::env::var_os("RENRAKU_FUZZ_CASE").is_some() {
+            println!("{text}\n{}", String::from_utf8_lossy(&node.to_bytes()));
+        }
         let Some(item) = focus(&node) else { return };
         let environment = Environment { budget: Some(50_000), ..Environment::default() };
         for typing in [Typing::Strict, Typing::Lenient] {

@@ -12,6 +12,7 @@ use crate::r4::definitions::Invariant;
 pub(crate) const UNBOUNDED: u32 = u32::MAX;
 const FHIRPATH_TYPES: &str = "http://hl7.org/fhirpath/";
 const FHIR_TYPE: &str = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type";
+const PROFILE_ELEMENT: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-profile-element";
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 const NARRATIVE_LANGUAGE: &str = "http://hl7.org/fhir/StructureDefinition/narrative-language-control";
 /// Elements that R5 has and R4 profiles may already use.
@@ -331,10 +332,25 @@ fn type_ref(node: &Node<'_>) -> TypeRef {
     };
     TypeRef {
         code: code.to_owned(),
-        profiles: strings("profile"),
+        profiles: profiles(node),
         targets: strings("targetProfile"),
         aggregation: strings("aggregation"),
     }
+}
+
+/// `type.profile`; where an element of a profile is meant (the extension profile-element), its id is the fragment.
+fn profiles(node: &Node<'_>) -> Vec<String> {
+    let element_of = |place: usize| {
+        let extensions = node.list("_profile").get(place)?.list("extension").iter();
+        let named = extensions.filter(|extension| extension.text("url") == Some(PROFILE_ELEMENT));
+        named.filter_map(|extension| extension.text("valueString")).next()
+    };
+    let with_element = |(place, url): (usize, &str)| match element_of(place) {
+        Some(id) => format!("{url}#{id}"),
+        None => url.to_owned(),
+    };
+    let urls = node.list("profile").iter().enumerate();
+    urls.filter_map(|(place, url)| Some((place, url.as_str()?))).map(with_element).collect()
 }
 
 fn binding(node: &Node<'_>) -> Option<Binding> {

@@ -92,6 +92,9 @@ impl Snapshots {
     }
 
     fn make(&self, canonical: &str, chain: &mut Vec<String>) -> Result<Snapshot, ProfileError> {
+        if let Some((whole, id)) = canonical.split_once('#') {
+            return self.part(whole, id, chain);
+        }
         let (url, version) = canonical::split(canonical);
         if let Some(name) = url.strip_prefix(CORE)
             && let Some(snapshot) = core_type(name)
@@ -120,6 +123,26 @@ impl Snapshots {
             is_profile: true,
             is_logical: definition.text("kind") == Some("logical"),
             contexts: definition.list("context").iter().map(context).collect(),
+            tree,
+        })
+    }
+
+    /// An element of a profile, for elements elsewhere that must be as it is
+    /// (the extension elementdefinition-profile-element).
+    fn part(&self, canonical: &str, id: &str, chain: &mut Vec<String>) -> Result<Snapshot, ProfileError> {
+        let whole = self.chained(canonical, chain)?;
+        let mut tree = whole.tree.element(id).cloned().ok_or_else(|| ProfileError::Unusable {
+            url: canonical.to_owned(),
+            reason: format!("it has no element {id}"),
+        })?;
+        // How often it may be there, and what it is told apart by, is said where it is used.
+        tree.def = ElementDef { slicing: None, slice_name: None, min: None, max: None, ..tree.def };
+        Ok(Snapshot {
+            url: format!("{}#{id}", whole.url),
+            type_name: tree.def.path.clone(),
+            is_profile: true,
+            is_logical: whole.is_logical,
+            contexts: Vec::new(),
             tree,
         })
     }

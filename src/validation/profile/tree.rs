@@ -99,6 +99,29 @@ impl Tree {
         self.slices.get_mut(outer)?.slice_mut(name)
     }
 
+    /// The element with this id below the root: `Composition.section:codeA`.
+    pub(crate) fn element(&self, id: &str) -> Option<&Self> {
+        let mut segments = id.split('.');
+        segments.next()?;
+        segments.try_fold(self, |tree, segment| {
+            let (name, slice) = segment.split_once(':').map_or((segment, None), |(name, slice)| (name, Some(slice)));
+            let child = tree.child(name.strip_suffix("[x]").unwrap_or(name))?;
+            match slice {
+                Some(slice) => child.slice(slice),
+                None => Some(child),
+            }
+        })
+    }
+
+    /// As [`Self::slice_mut`].
+    fn slice(&self, name: &str) -> Option<&Self> {
+        self.slices.iter().find_map(|tree| {
+            let own = tree.def.slice_name.as_deref()?;
+            let is_inner = name.strip_prefix(own).is_some_and(|rest| rest.starts_with('/'));
+            if own == name { Some(tree) } else { is_inner.then(|| tree.slice(name)).flatten() }
+        })
+    }
+
     /// A child by its name without `[x]`.
     pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.def.name() == name)

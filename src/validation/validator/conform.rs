@@ -234,7 +234,15 @@ impl<'r> Run<'_, 'r> {
     fn types(&mut self, item: Item<'r>, types: &[TypeRef], place: &Place<'_>, scope: &Scope<'_, 'r>, of: &str) -> bool {
         let all = definitions();
         let definition = all.get(item.type_id);
-        if matches!(definition.kind, Kind::Backbone | Kind::System) {
+        if definition.kind == Kind::System {
+            return true;
+        }
+        if definition.kind == Kind::Backbone {
+            // A profile of an element without a name of its own says which element of it is meant.
+            let parts = types.iter().flat_map(|found| &found.profiles).filter(|profile| profile.contains('#'));
+            for part in parts {
+                self.profile(part, item, place, scope);
+            }
             return true;
         }
         let is_it = |found: &&TypeRef| all.type_id(&found.code).is_none_or(|id| all.is_a(item.type_id, id));
