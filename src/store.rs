@@ -53,6 +53,7 @@ mod record;
 mod reindex;
 mod search;
 mod sets;
+mod shown;
 mod sort;
 mod text;
 mod view;

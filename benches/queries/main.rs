@@ -10,6 +10,9 @@
 //! queue. SQLite files stay in `target/queries` and are used again; `--database URL` names a PostgreSQL
 //! server whose role may create databases (`env`: that of `tests/postgres.sh`).
 //!
+//! With `--views` the same searches are asked of a server that wants tokens: by a system that sees everybody, and by
+//! members of teams and an officer, in turn (`views.rs`); the figures are medians and multiples of the system's.
+//!
 //! Reading the table: `p50` and `p99` in ms at each size, then the medians as multiples of the smallest
 //! size's. What is selective should stay at 1; what counts or reads all matches grows with them, and then
 //! the index rows a second say whether that is fast.
@@ -20,6 +23,7 @@ mod common;
 
 mod citizens;
 mod shapes;
+mod views;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -37,17 +41,26 @@ struct Options {
     postgres: Option<String>,
     /// Load only.
     load: bool,
+    /// Compare who sees everybody with who does not.
+    views: bool,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
-        let mut options =
-            Self { sizes: vec![10_000, 100_000], seconds: 1.0, only: Vec::new(), postgres: None, load: false };
+        let mut options = Self {
+            sizes: vec![10_000, 100_000],
+            seconds: 1.0,
+            only: Vec::new(),
+            postgres: None,
+            load: false,
+            views: false,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().unwrap_or_else(|| panic!("{argument} needs a value"));
             match argument.as_str() {
                 "--bench" => {}
                 "--load" => options.load = true,
+                "--views" => options.views = true,
                 "--resources" => {
                     options.sizes =
                         value().split(',').map(|size| size.parse().expect("a number of resources")).collect();
@@ -99,10 +112,14 @@ fn main() {
         if options.load {
             continue;
         }
+        if options.views {
+            views::compare(&options, &url, *size);
+            continue;
+        }
         let server = Server::start(&url, &[]);
         columns.push(options.shapes().map(|shape| measure(&server, shape, *size, options.seconds)).collect());
     }
-    if !options.load {
+    if !columns.is_empty() {
         print_table(&options, &columns);
     }
 }

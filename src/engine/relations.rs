@@ -2,7 +2,7 @@
 //! keeps the answer until something by which it was decided is written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -236,8 +236,9 @@ impl Engine {
             unwritable,
             writing: None,
             name: format!(" as {name}"),
+            digest: OnceLock::new(),
         };
-        view.writing = Some(Arc::new(View { clauses: writing, ..view.clone() }));
+        view.writing = Some(Arc::new(View { clauses: writing, digest: OnceLock::new(), ..view.clone() }));
         Ok(Some(view))
     }
 

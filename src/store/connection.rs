@@ -356,6 +356,12 @@ impl Statement {
         self.sql(")")
     }
 
+    /// Whether there is nothing in it yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sql.is_empty() && self.pieces.is_empty()
+    }
+
     /// A subquery of any number of texts, as one value.
     pub fn bind_texts<V: Into<String>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         let texts = values.into_iter().map(|text| serde_json::Value::String(text.into().replace('\0', "\u{fffd}")));

@@ -240,7 +240,7 @@ pub(super) fn in_order(
     mut whole: Option<Keys>,
     options: &ExtractOptions,
 ) -> Result<Option<Query>, StoreError> {
-    if query.type_number == 0 || (query.sort.is_empty() && query.conditions.is_empty()) {
+    if query.type_number == 0 || (whole.is_none() && query.sort.is_empty() && query.conditions.is_empty()) {
         return Ok(None);
     }
     let mut found = None;

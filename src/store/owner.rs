@@ -121,6 +121,22 @@ fn ties(type_number: u8) -> &'static Ties {
     all.get(usize::from(type_number)).unwrap_or(&NONE)
 }
 
+/// The keys of the resources of a type that name a citizen of a table as the one whom they are about; for Patients
+/// the citizens. All that such citizens own is among them.
+pub(super) fn compartments(type_number: u8, citizens: &str, schema: &str) -> Statement {
+    let ties = ties(type_number);
+    if ties.is_citizen {
+        return Statement::new(&format!("SELECT citizen AS key FROM {citizens}"));
+    }
+    if ties.parameters.is_empty() {
+        return Statement::new("SELECT key FROM resource WHERE 1 = 0");
+    }
+    let mut statement = Statement::new(&format!("SELECT key FROM {schema}reference WHERE parameter IN "));
+    statement.bind_list(ties.parameters.iter().map(|number| i64::from(*number)));
+    statement.sql(&format!(" AND target IN (SELECT citizen FROM {citizens})"));
+    statement
+}
+
 /// The number of the type Patient.
 pub(super) fn patient() -> u8 {
     definitions().resource_number("Patient").unwrap_or(0)

@@ -13,8 +13,10 @@ use super::narrow;
 use super::parameters::{Unfinished, unfinished};
 use super::query_sql::{key_set, restrict};
 use super::record::VersionRecord;
-use super::sets::{Keys, Seen, Sets, are_sets};
+use super::sets::{Keys, Seen, Sets, are_sets, place_of};
+use super::shown::is_about_itself;
 use super::sort::rows;
+use super::view::InForce;
 use super::{StoreError, Version, type_of_key, view, walk};
 use crate::format::json;
 use crate::r4::definitions;
@@ -152,45 +154,35 @@ pub(super) fn page_within(
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
     // Rows that come while a parameter is built follow from no change.
-    // Sets are of everything.
-    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty() && !view::is_restricted());
-    let seen = sets.map(|sets| sets.seen(connection, options)).transpose()?;
-    let seen = seen.as_ref();
-    let narrowed = narrow::by_candidates(connection, query, seen, options)?;
-    let query = narrowed.as_ref().unwrap_or(query);
-    let mut whole = match query.among {
-        None if !query.conditions.is_empty() => matches_set(connection, query, seen)?,
+    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty());
+    let wanted = Wanted { query, count, with_total, cursor: cursor.as_ref(), options };
+    let found = match (view::current(), sets) {
+        (None, Some(sets)) => {
+            let seen = sets.seen(connection, options)?;
+            wanted.found(connection, Some(&seen), None)?
+        }
+        (Some(view), Some(sets)) if query.conditions.iter().all(is_about_itself) => {
+            // Everything is asked, and of what is found only that counts which the view shows.
+            let _everything = InForce::of(None);
+            let seen = sets.seen(connection, options)?;
+            match seen.shown(connection, &view, query.type_number)? {
+                Some(shown) => wanted.found(connection, Some(&seen), Some(&shown))?,
+                None => None,
+            }
+        }
         _ => None,
     };
-    if with_total {
-        page.total = match cursor.as_ref().and_then(|cursor| cursor.t) {
-            Some(total) => Some(total),
-            None => {
-                let counted = match seen.filter(|_| whole.is_none() && are_sets(query)) {
-                    Some(seen) => seen.of_query(connection, query)?,
-                    None => None,
-                };
-                match whole.as_ref().or(counted.as_ref()) {
-                    Some(keys) => i64::try_from(keys.len()).ok(),
-                    None => Some(total(connection, query)?),
-                }
-            }
-        };
-    }
+    // Sets are of everything: without them, the view stands before each statement.
+    let found = match found {
+        Some(found) => found,
+        None => wanted.found(connection, None, None)?.unwrap_or_default(),
+    };
+    page.total = found.total;
+    let mut rows = found.rows;
     if count == 0 {
         return Ok(page);
     }
     let is_backward = cursor.as_ref().is_some_and(|cursor| cursor.b);
-    let ordered = match &query.among {
-        None => narrow::in_order(connection, query, count, cursor.as_ref(), seen, whole.take(), options)?,
-        Some(among) if query.conditions.is_empty() => walk::first(query, count, cursor.as_ref(), among),
-        Some(_) => None,
-    };
-    let query = ordered.as_ref().unwrap_or(query);
-    let mut rows = match &query.among {
-        Some(none) if none.is_empty() => Vec::new(),
-        _ => rows(connection, query, count, cursor.as_ref())?,
-    };
     let goes_on = rows.len() > count as usize;
     rows.truncate(count as usize);
     if is_backward {
@@ -210,6 +202,96 @@ pub(super) fn page_within(
     page.matches = rows.into_iter().map(|row| row.record.found()).collect();
     include(connection, query, &mut page, options)?;
     Ok(page)
+}
+
+/// What is asked for.
+struct Wanted<'w> {
+    query: &'w Query,
+    count: u32,
+    with_total: bool,
+    cursor: Option<&'w Cursor>,
+    options: &'w ExtractOptions,
+}
+
+/// What was found: the rows of the page and one more, and how many there are over all pages.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<SortRecord>,
+    total: Option<i64>,
+}
+
+impl Wanted<'_> {
+    /// Finds it; with `shown` only among these, though no view stands before the statements: then every way ends in
+    /// keys that were held against it, or in `None`.
+    fn found(
+        &self,
+        connection: &mut Connection,
+        seen: Option<&Seen<'_>>,
+        shown: Option<&Keys>,
+    ) -> Result<Option<Rows>, StoreError> {
+        let Self { query, count, cursor, options, .. } = *self;
+        let mut narrowed = narrow::by_candidates(connection, query, seen, options)?;
+        if let (Some(shown), Some(narrowed)) = (shown, &mut narrowed) {
+            narrowed.among.iter_mut().for_each(|among| among.retain(|found| is_among(found.key, shown)));
+        }
+        let query = narrowed.as_ref().unwrap_or(query);
+        let mut whole = match query.among {
+            None if !query.conditions.is_empty() => matches_set(connection, query, seen)?,
+            _ => None,
+        };
+        if let (Some(shown), None) = (shown, &query.among) {
+            let all = match (whole, seen) {
+                (Some(all), _) => all,
+                (None, _) if query.conditions.is_empty() => shown.clone(),
+                (None, Some(seen)) if are_sets(query) => match seen.of_query(connection, query)? {
+                    Some(all) => all,
+                    None => return Ok(None),
+                },
+                _ => return Ok(None),
+            };
+            whole = Some(all & shown);
+        }
+        let mut found = Rows::default();
+        if self.with_total {
+            found.total = match cursor.and_then(|cursor| cursor.t) {
+                Some(total) => Some(total),
+                None => {
+                    let counted = match seen.filter(|_| whole.is_none() && are_sets(query)) {
+                        Some(seen) => seen.of_query(connection, query)?,
+                        None => None,
+                    };
+                    match whole.as_ref().or(counted.as_ref()) {
+                        Some(keys) => i64::try_from(keys.len()).ok(),
+                        None => Some(total(connection, query)?),
+                    }
+                }
+            };
+        }
+        if count == 0 {
+            return Ok(Some(found));
+        }
+        let ordered = match &query.among {
+            None => narrow::in_order(connection, query, count, cursor, seen, whole.take(), options)?,
+            Some(among) if query.conditions.is_empty() => walk::first(query, count, cursor, among),
+            Some(_) => None,
+        };
+        let query = ordered.as_ref().unwrap_or(query);
+        if shown.is_some() && query.among.is_none() {
+            return Ok(None);
+        }
+        found.rows = match &query.among {
+            Some(none) if none.is_empty() => Vec::new(),
+            _ => rows(connection, query, count, cursor)?,
+        };
+        if let Some(shown) = shown {
+            found.rows.retain(|row| is_among(row.record.key, shown));
+        }
+        Ok(Some(found))
+    }
+}
+
+fn is_among(key: i64, shown: &Keys) -> bool {
+    place_of(key).is_some_and(|place| shown.contains(place))
 }
 
 /// All matches, where they are kept as a set or soon found.

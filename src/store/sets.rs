@@ -8,6 +8,9 @@
 //! references cannot be tested by one body: such a set is good until a resource of one of its types
 //! changes. A snapshot before the last change that a set contains uses an earlier one, or none.
 //!
+//! Conditions on resources themselves mean the same to everybody; what a view shows of a type is a set as well
+//! (`shown`), and what a caller finds is what both have in common.
+//!
 //! May not be used by the writer, whose connection sees what no change number stands for yet.
 
 use std::collections::BTreeSet;
@@ -107,7 +110,7 @@ pub(super) struct Seen<'s> {
     sets: &'s Sets,
     options: &'s ExtractOptions,
     /// The last change in the snapshot.
-    last: i64,
+    pub(super) last: i64,
 }
 
 impl Sets {
@@ -293,7 +296,7 @@ impl Seen<'_> {
         condition: Option<&Condition>,
     ) -> Result<Option<Arc<Keys>>, StoreError> {
         let name = condition.map_or_else(|| type_number.to_string(), |condition| name(type_number, condition));
-        let kept = self.sets.0.get(&name).map_or_else(Vec::new, |kept| kept.0);
+        let kept = self.kept(&name);
         if let Some((then, keys)) = kept.iter().find(|(then, _)| *then <= self.last) {
             let current = match *then == self.last {
                 true => return Ok(Some(Arc::clone(keys))),
@@ -309,7 +312,13 @@ impl Seen<'_> {
         Ok(Some(keys))
     }
 
-    fn keep(&self, name: String, mut states: Vec<(i64, Arc<Keys>)>, keys: &Arc<Keys>) {
+    /// The states of a set that are kept, the newest first, each with the last change that it contains.
+    pub(super) fn kept(&self, name: &str) -> Vec<(i64, Arc<Keys>)> {
+        self.sets.0.get(name).map_or_else(Vec::new, |kept| kept.0)
+    }
+
+    /// Keeps a set as it is now beside its earlier states.
+    pub(super) fn keep(&self, name: String, mut states: Vec<(i64, Arc<Keys>)>, keys: &Arc<Keys>) {
         if name.len() <= LONGEST_NAME {
             states.retain(|(then, _)| *then != self.last);
             states.push((self.last, Arc::clone(keys)));
@@ -332,21 +341,16 @@ impl Seen<'_> {
         let types =
             condition.map_or_else(|| Some(BTreeSet::from([type_number])), |asked| read_types(type_number, asked));
         for changing in types.unwrap_or_default() {
-            let mut statement = Statement::new("SELECT key FROM change WHERE type = ");
-            statement.bind(i64::from(changing)).sql(" AND seq > ").bind(then);
-            statement.sql(" ORDER BY seq LIMIT ").bind(MOST_CHANGED as i64 + 1);
-            let changed = connection.load::<KeyRecord>(&statement)?;
+            let Some(changed) = changed(connection, changing, then)? else { return Ok(None) };
             let is_testable = changing == type_number && condition.is_none_or(is_decidable);
-            if changed.len() > MOST_CHANGED || (!changed.is_empty() && !is_testable) {
+            if !changed.is_empty() && !is_testable {
                 return Ok(None);
             }
-            own.extend(changed.into_iter().map(|record| record.key));
+            own.extend(changed);
         }
         if own.is_empty() {
             return Ok(Some(Arc::clone(keys)));
         }
-        own.sort_unstable();
-        own.dedup();
         let mut current = keys.as_ref().clone();
         for place in own.iter().filter_map(|key| place_of(*key)) {
             current.remove(place);
@@ -422,6 +426,23 @@ impl Seen<'_> {
         }
         Ok(ids.into_iter().collect())
     }
+}
+
+/// The keys of a type that have changed since a change, each once; `None` when they are too many.
+pub(super) fn changed(
+    connection: &mut Connection,
+    type_number: u8,
+    since: i64,
+) -> Result<Option<Vec<i64>>, StoreError> {
+    let mut statement = Statement::new("SELECT key FROM change WHERE type = ");
+    statement.bind(i64::from(type_number)).sql(" AND seq > ").bind(since);
+    statement.sql(" ORDER BY seq LIMIT ").bind(MOST_CHANGED as i64 + 1);
+    let found = connection.load::<KeyRecord>(&statement)?;
+    if found.len() > MOST_CHANGED {
+        return Ok(None);
+    }
+    let keys: BTreeSet<i64> = found.into_iter().map(|record| record.key).collect();
+    Ok(Some(keys.into_iter().collect()))
 }
 
 /// The keys that a statement selects; `None` when they are too many.

@@ -12,6 +12,7 @@
 //! ask for all citizens and labels there ever were.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use super::connection::Statement;
@@ -145,6 +146,8 @@ pub struct View {
     pub unwritable: Vec<u8>,
     /// Tells views apart where positions of pages are checked.
     pub name: String,
+    /// Tells apart what views show; made when it is first asked for.
+    pub digest: OnceLock<String>,
 }
 
 /// One shadowed table.
@@ -290,6 +293,46 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
     whole.sql(if skipped > 0 { ", " } else { " " });
     whole.append(statement.resolved(is_postgres).without_start(skipped));
     Ok(whole)
+}
+
+/// The keys of all resources of a type that a view shows, as a statement that no view may stand before.
+///
+/// Where the type is about citizens and all clauses name some, their compartments are gone through and not the type.
+pub(super) fn all_shown(view: &View, type_number: u8, is_postgres: bool) -> Statement {
+    let schema = if is_postgres { "" } else { "main." };
+    let mut statement = Statement::new("WITH ");
+    let mut among = Statement::default();
+    let mut is_bounded = !open_types().contains(&type_number);
+    for (place, clause) in view.clauses.iter().enumerate() {
+        let Citizens::Some { keys, managed_by } = &clause.citizens else {
+            is_bounded &= !clause.types.contains(&type_number);
+            continue;
+        };
+        statement.append(permitted(place, keys, managed_by, schema, is_postgres)).sql(", ");
+        if clause.types.contains(&type_number) {
+            among.sql(if among.is_empty() { "SELECT key FROM (" } else { " UNION SELECT key FROM (" });
+            among.append(super::owner::compartments(type_number, &format!("permitted{place}"), schema)).sql(") c");
+        }
+    }
+    if view.has_circles() {
+        statement.append(mine(view, schema)).sql(", ");
+        among.sql(if among.is_empty() { "SELECT key FROM mine" } else { " UNION SELECT key FROM mine" });
+    }
+    if !view.hidden.is_empty() {
+        statement.append(hidden(view, "hidden_now", false, schema)).sql(", ");
+    }
+    if among.is_empty() {
+        among.sql("SELECT key FROM resource WHERE 1 = 0");
+    }
+    statement.sql("among(key) AS MATERIALIZED (").append(among).sql(") SELECT x.key FROM ");
+    if is_bounded {
+        statement.sql(&format!("among a JOIN {schema}resource x ON x.key = a.key"));
+    } else {
+        statement.sql(&format!("{schema}resource x"));
+    }
+    statement.sql(" WHERE x.state = 1 AND x.type = ").bind(i64::from(type_number)).sql(" AND ");
+    statement.append(visible(view, "x.type", false, schema)).uncached();
+    statement
 }
 
 /// `permitted0(citizen)`: the citizens of a clause.
@@ -490,7 +533,24 @@ impl View {
             writing: None,
             unwritable: Vec::new(),
             name: " as nobody".to_owned(),
+            digest: OnceLock::new(),
         }
+    }
+
+    /// The same for two views that show the same of the same resources.
+    pub(super) fn digest(&self) -> &str {
+        self.digest.get_or_init(|| {
+            let shows = format!("{:?} {:?} {:?} {:?}", self.clauses, self.hidden, self.own, self.circles);
+            openssl::sha::sha256(shows.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        })
+    }
+
+    /// The clauses about a type.
+    pub(super) fn clauses_of(&self, type_number: u8) -> impl Iterator<Item = &ViewClause> {
+        self.clauses.iter().filter(move |clause| clause.types.contains(&type_number))
     }
 
     /// Whether one of these keys is the caller, their facility or a group of theirs.
@@ -514,7 +574,7 @@ impl View {
 
     /// Whose resources of a type are seen: `None` for nobody's.
     pub(super) fn citizens_of(&self, type_number: u8) -> impl Iterator<Item = &Citizens> {
-        self.clauses.iter().filter(move |clause| clause.types.contains(&type_number)).map(|clause| &clause.citizens)
+        self.clauses_of(type_number).map(|clause| &clause.citizens)
     }
 
     /// Whether a scope's search parameters narrow what is seen of a type.

@@ -1,0 +1,164 @@
+//! What it costs to see only some: the same searches by a system that sees everybody, by members of teams of
+//! several sizes, and by an officer of a municipality.
+//!
+//! All of them send tokens to one server, in turn, so that what differs is the filter. Where a search names a
+//! citizen it is one of those whom all the members see.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use renraku::access::jwt::SigningKey;
+use renraku::store::{AccessDirectory, Database};
+use serde_json::{Value, json};
+
+use crate::citizens::{citizens, mixed, patient_id};
+use crate::common::{Answer, Server};
+use crate::shapes::{DEEP, Shape};
+use crate::{Options, encoded};
+
+/// Citizens that searches name.
+const NAMED: usize = 100;
+/// Sizes of the teams' members' reach, in citizens.
+const TEAMS: [usize; 3] = [100, 1_000, 10_000];
+
+/// Who asks, and their token.
+struct Asker {
+    name: String,
+    bearer: String,
+    times: Vec<f64>,
+    /// Resources in the last answer.
+    found: usize,
+}
+
+fn reference(kind: &str, id: &str) -> Value {
+    json!({ "reference": format!("{kind}/{id}") })
+}
+
+/// The members of teams, and the officer, whom the town does not have by itself.
+fn people() -> Vec<Value> {
+    let code = |code: &str| json!([{ "coding": [{ "system": "http://renraku.example/fhir/CodeSystem/profession", "code": code }] }]);
+    let mut all = Vec::new();
+    let members = TEAMS.iter().map(|size| (format!("member{size}"), "org1", "nurse"));
+    for (id, organization, profession) in members.chain([("officer".to_owned(), "org4", "municipal-officer")]) {
+        all.push(json!({ "resourceType": "Practitioner", "id": id, "name": [{ "text": id }] }));
+        all.push(json!({ "resourceType": "PractitionerRole", "id": format!("role-{id}"), "active": true, "code": code(profession),
+            "practitioner": reference("Practitioner", &id), "organization": reference("Organization", organization) }));
+    }
+    all
+}
+
+/// The teams of the first citizens that searches name, and of others until there are enough.
+fn teams(size: usize) -> Vec<Value> {
+    let all = citizens(size);
+    let mut chosen: Vec<usize> = Vec::new();
+    let mut is_chosen = vec![false; all];
+    let named = (0..NAMED).map(|number| mixed(number, 100) % all);
+    for citizen in named.chain((0..).map(|number| mixed(number, 200) % all)) {
+        if !std::mem::replace(&mut is_chosen[citizen], true) {
+            chosen.push(citizen);
+        }
+        if chosen.len() == TEAMS[TEAMS.len() - 1].min(all / 2) {
+            break;
+        }
+    }
+    let team = |(place, citizen): (usize, &usize)| {
+        let within = TEAMS.iter().filter(|reach| place < **reach);
+        let members: Vec<Value> =
+            within.map(|reach| json!({ "member": reference("Practitioner", &format!("member{reach}")) })).collect();
+        json!({ "resourceType": "CareTeam", "id": format!("team{citizen}"), "status": "active",
+            "subject": reference("Patient", &patient_id(*citizen)), "participant": members })
+    };
+    chosen.iter().enumerate().map(team).collect()
+}
+
+fn settle(server: &Server, bearer: &str, size: usize) {
+    let send = |method: &str, path: &str, body: Option<&Value>| -> Answer {
+        server.send(method, path, &[("Authorization", bearer)], body)
+    };
+    let teams = teams(size);
+    let there = send("GET", "CareTeam?_summary=count", None).body["total"].as_u64();
+    if there == u64::try_from(teams.len()).ok() {
+        return;
+    }
+    for resources in people().chunks(500).chain(teams.chunks(500)) {
+        let entry = |resource: &Value| {
+            let url = format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+            json!({ "resource": resource, "request": { "method": "PUT", "url": url } })
+        };
+        let entries: Vec<Value> = resources.iter().map(entry).collect();
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+        let answer = send("POST", "", Some(&bundle));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+/// Compares and prints.
+pub(crate) fn compare(options: &Options, url: &str, size: usize) {
+    let server = Server::start(url, &["--authentication", "required", "--audit", "off"]);
+    let keys =
+        AccessDirectory::open(&Database::parse(url).unwrap()).unwrap().keys(|| panic!("the server made its key"));
+    let keys = keys.unwrap();
+    let key = SigningKey::from_pem(keys[0].id.clone(), &keys[0].pem).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let bearer = |scope: &str, user: Option<String>| {
+        let mut claims = json!({ "iss": server.base, "aud": server.base, "iat": now, "exp": now + 36_000, "sub": "bench",
+            "client_id": "bench", "scope": scope });
+        if let Some(user) = user {
+            claims["fhirUser"] = json!(format!("Practitioner/{user}"));
+        }
+        format!("Bearer {}", key.sign("at+jwt", &claims).unwrap())
+    };
+    let asker = |name: &str, bearer: String| Asker { name: name.to_owned(), bearer, times: Vec::new(), found: 0 };
+    let everybody = bearer("system/*.cruds", None);
+    settle(&server, &everybody, size);
+    let mut askers = vec![asker("everybody", everybody)];
+    for reach in TEAMS {
+        askers.push(asker(&format!("team of {reach}"), bearer("user/*.rs", Some(format!("member{reach}")))));
+    }
+    askers.push(asker("officer", bearer("user/*.rs", Some("officer".to_owned()))));
+    let kind = if options.postgres.is_some() { "PostgreSQL" } else { "SQLite" };
+    println!(
+        "\nsearches among {size} resources on {kind}; medians in ms, multiples of who sees everybody, resources found\n"
+    );
+    print!("{:<36}", "");
+    for asker in &askers {
+        print!("{:>24}", asker.name);
+    }
+    println!();
+    for shape in options.shapes().filter(|shape| shape.name != DEEP) {
+        measure(&server, shape, size, options.seconds, &mut askers);
+        print!("{:<36}", shape.name);
+        let base = askers[0].times[askers[0].times.len() / 2];
+        for asker in &askers {
+            let median = asker.times[asker.times.len() / 2];
+            print!("{median:>10.2} {:>6.2} {:>6}", median / base, asker.found);
+        }
+        println!();
+    }
+}
+
+/// Everybody in turn, some time long.
+fn measure(server: &Server, shape: &Shape, size: usize, seconds: f64, askers: &mut [Asker]) {
+    for asker in askers.iter_mut() {
+        asker.times.clear();
+    }
+    let started = Instant::now();
+    let mut number = 0;
+    while number < 8 || (number < 400 && started.elapsed() < Duration::from_secs_f64(seconds)) {
+        let path = encoded(&(shape.path)(number % NAMED, size));
+        for asker in askers.iter_mut() {
+            let asked = Instant::now();
+            let answer = server.send("GET", &path, &[("Authorization", &asker.bearer)], None);
+            let took = asked.elapsed().as_secs_f64() * 1e3;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            asker.found = answer.body["entry"].as_array().map_or(0, Vec::len);
+            // The first three warm what is kept.
+            if number >= 3 {
+                asker.times.push(took);
+            }
+        }
+        number += 1;
+    }
+    for asker in askers.iter_mut() {
+        asker.times.sort_by(f64::total_cmp);
+    }
+}
