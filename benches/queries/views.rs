@@ -10,7 +10,7 @@ use renraku::access::jwt::SigningKey;
 use renraku::store::{AccessDirectory, Database};
 use serde_json::{Value, json};
 
-use crate::citizens::{citizens, mixed, patient_id};
+use crate::citizens::{ORGANIZATIONS, citizens, mixed, patient_id};
 use crate::common::{Answer, Server};
 use crate::shapes::{DEEP, Shape};
 use crate::{Options, encoded};
@@ -33,15 +33,23 @@ fn reference(kind: &str, id: &str) -> Value {
     json!({ "reference": format!("{kind}/{id}") })
 }
 
-/// The members of teams, and the officer, whom the town does not have by itself.
+/// The members of teams, and the officer, whom the town does not have by itself. Each member has a role in every
+/// organization, so that no citizen lives across a border.
 fn people() -> Vec<Value> {
-    let code = |code: &str| json!([{ "coding": [{ "system": "http://renraku.example/fhir/CodeSystem/profession", "code": code }] }]);
     let mut all = Vec::new();
-    let members = TEAMS.iter().map(|size| (format!("member{size}"), "org1", "nurse"));
-    for (id, organization, profession) in members.chain([("officer".to_owned(), "org4", "municipal-officer")]) {
+    let mut role = |id: &str, organization: usize, code: &str| {
+        all.push(json!({ "resourceType": "PractitionerRole", "id": format!("{id}-{organization}"), "active": true,
+            "code": [{ "coding": [{ "system": "http://renraku.example/fhir/CodeSystem/profession", "code": code }] }],
+            "practitioner": reference("Practitioner", id),
+            "organization": reference("Organization", &format!("org{organization}")) }));
+    };
+    let members = TEAMS.map(|reach| format!("member{reach}"));
+    for member in &members {
+        (0..ORGANIZATIONS).for_each(|organization| role(member, organization, "nurse"));
+    }
+    role("officer", 4, "municipal-officer");
+    for id in members.iter().map(String::as_str).chain(["officer"]) {
         all.push(json!({ "resourceType": "Practitioner", "id": id, "name": [{ "text": id }] }));
-        all.push(json!({ "resourceType": "PractitionerRole", "id": format!("role-{id}"), "active": true, "code": code(profession),
-            "practitioner": reference("Practitioner", &id), "organization": reference("Organization", organization) }));
     }
     all
 }

@@ -146,14 +146,10 @@ pub(super) fn by_candidates(
             others.push(condition);
             continue;
         };
-        let mut statement = Statement::new("SELECT key FROM (");
-        statement.append(set).sql(") s LIMIT ").bind(MOST_LISTED + 1);
-        let found = connection.load::<KeyRecord>(&statement)?;
-        if i64::try_from(found.len()).map_or(true, |count| count > MOST_LISTED) {
+        let Some(found) = keys_listed(connection, set)? else {
             others.push(condition);
             continue;
-        }
-        let found: BTreeSet<i64> = found.into_iter().map(|record| record.key).collect();
+        };
         listed = Some(match listed {
             None => found.into_iter().collect(),
             Some(keys) => keys.into_iter().filter(|key| found.contains(key)).collect(),
@@ -171,7 +167,9 @@ pub(super) fn few(connection: &mut Connection, query: &Query) -> Result<Option<K
     let set = match query.conditions.as_slice() {
         _ if query.type_number == 0 => None,
         [Condition::Id(ids)] => Some(of_ids(query.type_number, ids)),
-        [condition @ (Condition::Indexed { .. } | Condition::Chain { .. })] => key_set(condition),
+        [condition @ (Condition::Indexed { .. } | Condition::Chain { .. } | Condition::Compartment { .. })] => {
+            key_set(condition)
+        }
         _ => None,
     };
     let Some(set) = set else { return Ok(None) };
@@ -182,6 +180,15 @@ pub(super) fn few(connection: &mut Connection, query: &Query) -> Result<Option<K
         return Ok(None);
     }
     Ok(found.into_iter().map(|record| place_of(record.key)).collect())
+}
+
+/// The keys that a statement selects, when they are few; each once, in order.
+pub(super) fn keys_listed(connection: &mut Connection, set: Statement) -> Result<Option<BTreeSet<i64>>, StoreError> {
+    let mut statement = Statement::new("SELECT key FROM (");
+    statement.append(set).sql(") s LIMIT ").bind(MOST_LISTED + 1);
+    let found = connection.load::<KeyRecord>(&statement)?;
+    let are_few = i64::try_from(found.len()).is_ok_and(|count| count <= MOST_LISTED);
+    Ok(are_few.then(|| found.into_iter().map(|record| record.key).collect()))
 }
 
 /// The keys of resources with these ids.

@@ -1,6 +1,7 @@
 //! Runs searches: one statement for the page, one for the total, one an include.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -16,12 +17,12 @@ use super::record::VersionRecord;
 use super::sets::{Keys, Seen, Sets, are_sets, place_of};
 use super::shown::is_about_itself;
 use super::sort::rows;
-use super::view::InForce;
+use super::view::{InForce, View};
 use super::{StoreError, Version, type_of_key, view, walk};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::search::extract::{ExtractOptions, extract};
-use crate::search::query::{Condition, Include, Query};
+use crate::search::query::{Among, Condition, Include, Query};
 
 mod named;
 
@@ -154,21 +155,22 @@ pub(super) fn page_within(
     let merged = narrow::merged(query, options);
     let query = merged.as_ref().unwrap_or(query);
     // Rows that come while a parameter is built follow from no change.
-    let sets = sets.filter(|_| query.type_number != 0 && page.unfinished.is_empty());
+    let sets = sets.filter(|_| page.unfinished.is_empty());
     let wanted = Wanted { query, count, with_total, cursor: cursor.as_ref(), options };
-    let found = match (view::current(), sets) {
-        (None, Some(sets)) => {
-            let seen = sets.seen(connection, options)?;
-            wanted.found(connection, Some(&seen), None)?
+    let view = view::current();
+    let seen = match sets {
+        Some(sets) => {
+            let _everything = InForce::of(None);
+            Some(sets.seen(connection, options)?)
         }
-        (Some(view), Some(sets)) if query.conditions.iter().all(is_about_itself) => {
+        None => None,
+    };
+    let found = match (&view, &seen) {
+        (None, seen) => wanted.found(connection, seen.as_ref().filter(|_| query.type_number != 0), None)?,
+        (Some(view), Some(seen)) => {
             // Everything is asked, and of what is found only that counts which the view shows.
             let _everything = InForce::of(None);
-            let seen = sets.seen(connection, options)?;
-            match seen.shown(connection, &view, query.type_number)? {
-                Some(shown) => wanted.found(connection, Some(&seen), Some(&shown))?,
-                None => None,
-            }
+            wanted.shown(connection, seen, view)?
         }
         _ => None,
     };
@@ -200,7 +202,15 @@ pub(super) fn page_within(
         page.previous = rows.first().filter(|_| has_previous).map(|row| position(row, true));
     }
     page.matches = rows.into_iter().map(|row| row.record.found()).collect();
-    include(connection, query, &mut page, options)?;
+    if let (Some(view), Some(seen)) = (&view, &seen) {
+        let _everything = InForce::of(None);
+        if include(connection, query, &mut page, options, Some((seen, view)))? {
+            return Ok(page);
+        }
+        page.included.clear();
+        page.included_truncated = false;
+    }
+    include(connection, query, &mut page, options, None)?;
     Ok(page)
 }
 
@@ -221,6 +231,62 @@ struct Rows {
 }
 
 impl Wanted<'_> {
+    /// Finds it among what a view shows; `None` where that is no set. No view may be in force.
+    fn shown(
+        &self,
+        connection: &mut Connection,
+        seen: &Seen<'_>,
+        view: &Arc<View>,
+    ) -> Result<Option<Rows>, StoreError> {
+        if self.query.type_number == 0 {
+            return self.shown_across(connection, seen, view);
+        }
+        let Some(shown) = seen.shown(connection, view, self.query.type_number)? else { return Ok(None) };
+        let (own, links): (Vec<&Condition>, Vec<&Condition>) =
+            self.query.conditions.iter().partition(|condition| is_about_itself(condition));
+        if links.is_empty() {
+            return self.found(connection, Some(seen), Some(&shown));
+        }
+        let Some(shown) = seen.linked(connection, view, self.query.type_number, shown, &links)? else {
+            return Ok(None);
+        };
+        let query = Query { conditions: own.into_iter().cloned().collect(), ..self.query.clone() };
+        Wanted { query: &query, ..*self }.found(connection, Some(seen), Some(&shown))
+    }
+
+    /// The same across types, where few resources meet one of the conditions.
+    fn shown_across(
+        &self,
+        connection: &mut Connection,
+        seen: &Seen<'_>,
+        view: &Arc<View>,
+    ) -> Result<Option<Rows>, StoreError> {
+        let is_itself = |condition: &Condition| match condition {
+            Condition::Across { condition, .. } => is_about_itself(condition),
+            condition => is_about_itself(condition),
+        };
+        if self.query.among.is_some() || !self.query.conditions.iter().all(is_itself) {
+            return Ok(None);
+        }
+        let Some(set) = self.query.conditions.iter().find_map(key_set) else { return Ok(None) };
+        let Some(keys) = narrow::keys_listed(connection, set)? else { return Ok(None) };
+        let mut by_type: BTreeMap<u8, Vec<i64>> = BTreeMap::new();
+        for key in keys {
+            by_type.entry(type_of_key(key)).or_default().push(key);
+        }
+        let mut among = Vec::new();
+        for (number, keys) in by_type {
+            if !self.query.types.is_empty() && !self.query.types.contains(&number) {
+                continue;
+            }
+            let Some(shown) = seen.shown(connection, view, number)? else { return Ok(None) };
+            let keys = keys.into_iter().filter(|key| is_among(*key, &shown));
+            among.extend(keys.map(|key| Among { key, values: Vec::new() }));
+        }
+        let query = Query { among: Some(among), ..self.query.clone() };
+        Wanted { query: &query, ..*self }.found(connection, None, None)
+    }
+
     /// Finds it; with `shown` only among these, though no view stands before the statements: then every way ends in
     /// keys that were held against it, or in `None`.
     fn found(
@@ -453,15 +519,17 @@ fn broad_sets(
     Ok(Some(sets))
 }
 
-/// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included.
+/// Adds what `_include` and `_revinclude` ask for; `:iterate` goes on from what was included. With a view only what it
+/// shows, though it is not in force; `false` where that is not told.
 fn include(
     connection: &mut Connection,
     query: &Query,
     page: &mut SearchPage,
     options: &ExtractOptions,
-) -> Result<(), StoreError> {
+    shown: Option<(&Seen<'_>, &Arc<View>)>,
+) -> Result<bool, StoreError> {
     if query.includes.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let mut seen: HashSet<i64> = page.matches.iter().map(|found| found.key).collect();
     let mut frontier: Vec<Found> = page.matches.clone();
@@ -478,6 +546,15 @@ fn include(
             } else {
                 targets(connection, include, &frontier, options)?
             };
+            let found = match shown {
+                None => found,
+                // What was cut off may hold what is shown.
+                Some(_) if found.len() > MOST_INCLUDED => return Ok(false),
+                Some((seen, view)) => match only_shown(connection, found, seen, view)? {
+                    Some(found) => found,
+                    None => return Ok(false),
+                },
+            };
             for resource in found {
                 if page.included.len() + added.len() >= MOST_INCLUDED {
                     page.included_truncated = true;
@@ -492,7 +569,23 @@ fn include(
         frontier = added;
         first_round = false;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Those that a view shows; `None` where it is no set.
+fn only_shown(
+    connection: &mut Connection,
+    found: Vec<Found>,
+    seen: &Seen<'_>,
+    view: &Arc<View>,
+) -> Result<Option<Vec<Found>>, StoreError> {
+    let mut sets: BTreeMap<u8, Arc<Keys>> = BTreeMap::new();
+    for number in found.iter().map(|found| found.type_number).collect::<BTreeSet<u8>>() {
+        let Some(shown) = seen.shown(connection, view, number)? else { return Ok(None) };
+        sets.insert(number, shown);
+    }
+    let is_shown = |found: &Found| sets.get(&found.type_number).is_some_and(|shown| is_among(found.key, shown));
+    Ok(Some(found.into_iter().filter(is_shown).collect()))
 }
 
 /// Resources that refer to one of `frontier`: a range of the reference table.

@@ -140,7 +140,7 @@ fn is_set(query: &Query, condition: &Condition) -> bool {
 }
 
 /// The types whose resources decide a condition, where its set can be kept.
-fn read_types(type_number: u8, condition: &Condition) -> Option<BTreeSet<u8>> {
+pub(super) fn read_types(type_number: u8, condition: &Condition) -> Option<BTreeSet<u8>> {
     match condition {
         // What is above and below follows from other resources' references.
         Condition::Indexed { test: Test::Reference(tests), .. }
@@ -408,7 +408,7 @@ impl Seen<'_> {
     }
 
     /// The ids of what some refer to: no index goes that way, but their bodies say it.
-    fn targets(
+    pub(super) fn targets(
         &self,
         connection: &mut Connection,
         type_number: u8,
