@@ -56,6 +56,7 @@ mod sets;
 mod shown;
 mod sort;
 mod text;
+mod values;
 mod view;
 mod walk;
 mod write;

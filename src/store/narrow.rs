@@ -29,7 +29,7 @@ use super::query_sql::key_set;
 use super::record::VersionRecord;
 use super::search::COLUMNS;
 use super::sets::{Keys, Seen, are_sets, key_at, place_of, some_of};
-use super::walk::Walk;
+use super::walk::{Walk, first};
 use crate::format::json;
 use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
@@ -294,6 +294,12 @@ fn among_set(
         return Ok(Some(keys.map(|key| Among { key, values: Vec::new() }).collect()));
     }
     let reader = Reader::new(query.type_number, &[], &query.sort, options);
+    if let Some(seen) = seen.filter(|_| whole.len() <= MOST_LOOKED_AT as u64) {
+        let all = seen.with_values(connection, query, &reader, whole)?;
+        if let Some(query) = first(query, count, cursor, &all) {
+            return Ok(query.among);
+        }
+    }
     match Walk::new(query, &reader, seen, count, cursor) {
         Some(walk) => walk.page(connection, Some(whole)),
         None => Ok(None),

@@ -28,6 +28,7 @@ use super::connection::{Connection, Statement};
 use super::holds::is_decidable;
 use super::narrow::{Reader, live_bodies, of_ids};
 use super::query_sql::{key_set, present};
+use super::values::Columns;
 use crate::format::json;
 use crate::search::extract::{ExtractOptions, extract_some};
 use crate::search::query::{Condition, Query, ReferenceTest, Test};
@@ -72,8 +73,8 @@ impl Weighter<String, Kept> for ByBytes {
     }
 }
 
-/// The sets of a store.
-pub(super) struct Sets(Cache<String, Kept, ByBytes>);
+/// The sets of a store, and what resources are ordered by.
+pub(super) struct Sets(Cache<String, Kept, ByBytes>, Columns);
 
 impl std::fmt::Debug for Sets {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,7 +84,7 @@ impl std::fmt::Debug for Sets {
 
 impl Default for Sets {
     fn default() -> Self {
-        Self(Cache::with_weighter(1024, CAPACITY, ByBytes))
+        Self(Cache::with_weighter(1024, CAPACITY, ByBytes), Columns::default())
     }
 }
 
@@ -184,6 +185,10 @@ fn name(type_number: u8, condition: &Condition) -> String {
 }
 
 impl Seen<'_> {
+    pub(super) fn columns(&self) -> &Columns {
+        &self.sets.1
+    }
+
     /// Whether all that a query asks is kept, and not far behind.
     pub(super) fn has(&self, query: &Query) -> bool {
         query.conditions.iter().all(|condition| self.has_set(query.type_number, condition))

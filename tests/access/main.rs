@@ -5,6 +5,7 @@
 //! everything has asked the same, so that whatever is kept in memory is there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
+mod agree;
 #[path = "../common/mod.rs"]
 mod common;
 mod doors;
