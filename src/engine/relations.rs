@@ -106,17 +106,14 @@ impl Engine {
         if sees_all(caller) {
             return Some(self.for_caller(Arc::clone(caller)));
         }
-        let view = self.kept_view(&name_of(caller))?;
+        // Another server may have written what decides: the database has to be asked.
+        let view = self.kept_view(&name_of(caller), (!self.store.is_shared()).then(|| self.store.relation_clock())?)?;
         Some(Self { store: self.store.with_view(view), caller: Arc::clone(caller), ..self.clone() })
     }
 
-    fn kept_view(&self, name: &str) -> Option<Option<Arc<View>>> {
-        // Another server may have written what decides.
-        if self.store.options().cache_bytes == 0 {
-            return None;
-        }
+    fn kept_view(&self, name: &str, now: u64) -> Option<Option<Arc<View>>> {
         let (clock, made, view) = self.views.0.get(name)?;
-        (clock == self.store.relation_clock() && made.elapsed() < KEPT).then_some(view)
+        (clock == now && made.elapsed() < KEPT).then_some(view)
     }
 
     /// What a caller may see; `None` for everything.
@@ -125,10 +122,11 @@ impl Engine {
             return Ok(None);
         }
         let name = name_of(caller);
-        if let Some(known) = self.kept_view(&name) {
+        let clock =
+            if self.store.is_shared() { self.store.relation_clock_of_all()? } else { self.store.relation_clock() };
+        if let Some(known) = self.kept_view(&name, clock) {
             return Ok(known);
         }
-        let clock = self.store.relation_clock();
         let view = self.make_view(caller, &name)?.map(Arc::new);
         self.views.0.insert(name, (clock, Instant::now(), view.clone()));
         Ok(view)

@@ -41,9 +41,8 @@ const MOST: i64 = 20_000;
 /// The type without a URL.
 const NAMING_SYSTEM: &str = "NamingSystem";
 
-/// Numbers of the types that are definitions: those with a canonical URL to be found by.
 /// The types by which it is decided who has to do with whom.
-fn relation_types() -> &'static [u8] {
+pub(super) fn relation_types() -> &'static [u8] {
     static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
     TYPES.get_or_init(|| {
         let names = [
@@ -55,12 +54,15 @@ fn relation_types() -> &'static [u8] {
             "Consent",
             "Contract",
             "EpisodeOfCare",
+            "Flag",
+            "Group",
             "Patient",
         ];
         names.iter().filter_map(|name| definitions().resource_number(name)).collect()
     })
 }
 
+/// Numbers of the types that are definitions: those with a canonical URL to be found by.
 fn definition_types() -> &'static [u8] {
     static TYPES: OnceLock<Vec<u8>> = OnceLock::new();
     TYPES.get_or_init(|| {

@@ -204,6 +204,28 @@ impl Store {
         self.clock.relations()
     }
 
+    /// Whether others may write to the same database, so that what is kept in memory is not known to be current.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.options.cache_bytes == 0
+    }
+
+    /// The same as the database tells it, whoever wrote. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn relation_clock_of_all(&self) -> Result<u64, StoreError> {
+        // As many look-ups as types, each of the last row of an index.
+        let mut statement = Statement::new("SELECT max(seq) AS key FROM (");
+        for (place, number) in super::canonical::relation_types().iter().enumerate() {
+            statement.sql(if place > 0 { " UNION ALL " } else { "" });
+            statement.sql("SELECT coalesce(max(seq), 0) AS seq FROM change WHERE type = ").bind(i64::from(*number));
+        }
+        statement.sql(") c");
+        let found = self.unrestricted().reader()?.load::<KeyRecord>(&statement)?;
+        Ok(found.first().and_then(|found| u64::try_from(found.key).ok()).unwrap_or(0))
+    }
+
     /// The key of a resource, also of one that is only referred to. Blocks.
     ///
     /// # Errors
