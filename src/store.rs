@@ -91,13 +91,13 @@ pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{CITIZEN_COLUMNS, Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
-pub use owner::{EMERGENCY_TAGS, Label};
+pub use owner::{Denial, EMERGENCY_TAGS, Label};
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};
 pub use reindex::{Rebuild, reindex};
 pub use search::{Found, SearchPage};
-pub use view::{Citizens, View, ViewClause, open_types};
+pub use view::{Citizens, Managed, View, ViewClause, open_types};
 pub use write::{Prepared, WriteTransaction, Written};
 
 /// Settings of a store.

@@ -15,7 +15,7 @@ use crate::r4::definitions;
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::parse_query;
 use crate::search::query::Condition;
-use crate::store::{Citizens, Found, SearchPage, View, ViewClause};
+use crate::store::{Citizens, Found, Managed, SearchPage, View, ViewClause};
 
 /// How long an answer is kept at most: periods begin and end without being written.
 const KEPT: Duration = Duration::from_secs(10);
@@ -57,7 +57,9 @@ struct Reach {
     managed_by: BTreeSet<String>,
     /// References that stand for the caller.
     own: Vec<String>,
-    /// Citizens whom a team of the caller has, and what keeps them from the caller all the same.
+    /// Keys of citizens whom those organizations manage and who refuse.
+    denied: BTreeSet<i64>,
+    /// Citizens whom the caller would reach, and what keeps them from the caller all the same.
     kept: BTreeMap<String, String>,
 }
 
@@ -192,7 +194,7 @@ impl Engine {
                     _ => false,
                 };
                 let keys = key.filter(|_| is_reached).into_iter().collect();
-                let only = Citizens::Some { keys, managed_by: Vec::new() };
+                let only = Citizens::Some { keys, managed_by: Managed::default() };
                 clauses.extend(engine.clause(caller, GrantContext::Patient, only.clone(), READING)?);
                 writing.extend(engine.clause(caller, GrantContext::Patient, only, WRITING)?);
             }
@@ -263,21 +265,30 @@ impl Engine {
     }
 
     fn citizens(&self, reach: &Reach) -> Result<Citizens, Rejection> {
-        let (mut keys, mut managed_by) = (Vec::new(), Vec::new());
-        for id in reach.citizens.keys() {
-            keys.extend(self.store.key_of(number("Patient"), id)?);
-        }
-        for organization in &reach.managed_by {
-            managed_by
-                .extend(self.store.key_of(number("Organization"), organization.trim_start_matches("Organization/"))?);
-        }
+        let ids: Vec<&str> = reach.citizens.keys().map(String::as_str).collect();
+        let mut keys = self.store.keys_of(number("Patient"), &ids)?;
         keys.sort_unstable();
-        Ok(Citizens::Some { keys, managed_by })
+        let by = self.managers(reach)?;
+        let except = if by.is_empty() { Vec::new() } else { reach.denied.iter().copied().collect() };
+        Ok(Citizens::Some { keys, managed_by: Managed { by, except } })
+    }
+
+    /// The keys of the organizations whose citizens are reached.
+    fn managers(&self, reach: &Reach) -> Result<Vec<i64>, Rejection> {
+        let ids: Vec<&str> = reach.managed_by.iter().filter_map(|name| name.strip_prefix("Organization/")).collect();
+        let mut keys = self.store.keys_of(number("Organization"), &ids)?;
+        keys.sort_unstable();
+        Ok(keys)
     }
 
     fn reaches(&self, reach: &Reach, patient: &str) -> Result<bool, Rejection> {
         if reach.citizens.contains_key(patient) {
             return Ok(true);
+        }
+        if !reach.denied.is_empty()
+            && self.store.key_of(number("Patient"), patient)?.is_some_and(|key| reach.denied.contains(&key))
+        {
+            return Ok(false);
         }
         let manager = self.current_node(&format!("Patient/{patient}"), |node| {
             target(node, "managingOrganization").map(str::to_owned)
@@ -454,7 +465,6 @@ impl Engine {
                 }
             }
         }
-        // Citizens of a whole area who deny are taken out one by one: they are no longer all.
         if !reach.managed_by.is_empty() {
             self.without_deniers(reach)?;
         }
@@ -464,11 +474,9 @@ impl Engine {
         }
         let mut agreements: Option<Vec<Found>> = None;
         let ids: Vec<String> = reach.citizens.keys().cloned().collect();
-        for id in ids {
-            let manager = self.current_node(&format!("Patient/{id}"), |node| {
-                target(node, "managingOrganization").map(str::to_owned)
-            })?;
-            let Some(manager) = manager.flatten() else { continue };
+        for found in self.store.by_ids(number("Patient"), &ids)? {
+            let Some(manager) = target(&parsed(&found), "managingOrganization").map(str::to_owned) else { continue };
+            let id = found.id;
             if areas.contains(&manager) || reach.own.contains(&manager) {
                 continue;
             }
@@ -492,28 +500,27 @@ impl Engine {
         Ok(())
     }
 
-    /// An officer sees the citizens of the area but those who deny.
+    /// Leaves out those who refuse of the citizens of whole areas.
     fn without_deniers(&self, reach: &mut Reach) -> Result<(), Rejection> {
         let (now, offset) = self.moment();
-        let deniers: BTreeSet<String> = self
-            .find("Consent", &[("status", "active".to_owned())])?
-            .iter()
-            .filter_map(|found| {
-                let node = parsed(found);
-                let denied = consent(&node, &reach.own, now, offset) == Said::Deny;
-                target(&node, "patient").filter(|_| denied)?.strip_prefix("Patient/").map(str::to_owned)
-            })
-            .collect();
-        if deniers.is_empty() {
-            return Ok(());
-        }
-        let managed: Vec<String> = std::mem::take(&mut reach.managed_by).into_iter().collect();
-        for found in self.find("Patient", &[("organization", managed.join(","))])? {
-            if !deniers.contains(&found.id) {
-                reach.citizens.entry(found.id).or_insert_with(|| "they live in the officer's area".to_owned());
+        let managers = self.managers(reach)?;
+        let mut after = 0;
+        loop {
+            let denials = self.store.denials(&managers, after)?;
+            let Some(last) = denials.last() else { return Ok(()) };
+            after = last.key;
+            for denial in &denials {
+                let node = json::parse(&denial.body).unwrap_or(Node::Null);
+                if consent(&node, &reach.own, now, offset) != Said::Deny {
+                    continue;
+                }
+                reach.denied.insert(denial.citizen);
+                if let Some(id) = target(&node, "patient").and_then(|citizen| citizen.strip_prefix("Patient/")) {
+                    let why = || format!("they are of the caller's area, but Consent/{} denies it", denial.id);
+                    reach.kept.entry(id.to_owned()).or_insert_with(why);
+                }
             }
         }
-        Ok(())
     }
 
     /// What the caller's facilities are part of: their municipalities.

@@ -15,7 +15,9 @@ use crate::r4::{TypeId, definitions};
 
 use super::fold::key_form;
 use super::registry::{Parameter, Registry};
-use super::rows::{IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, second_form, security_context};
+use super::rows::{
+    DENIAL, IndexRows, ReferenceRow, StringRow, TokenRow, UriRow, denial, second_form, security_context,
+};
 use super::shape::Shape;
 use super::text::{FullText, text_row};
 use super::values::{self, Measured, quantities, span, strings, tokens};
@@ -41,14 +43,34 @@ const MAX_COMPOSITE: usize = 1_000;
 pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -> IndexRows {
     let mut rows = extract_some(type_number, resource, options, |_| true);
     rows.text = text_row(resource, options.full_text);
-    // Whose content a Binary is: no search parameter of the standard says.
-    if definitions().resource_by_number(type_number).is_some_and(|found| found.name == "Binary")
-        && let Some(text) = resource.get("securityContext").and_then(|context| context.text("reference"))
-    {
-        literal(security_context(type_number), text, false, options.base_url.as_deref(), &mut rows);
-        sort(&mut rows);
+    // What no search parameter of the standard says: whose content a Binary is, whether a Consent denies something.
+    match definitions().resource_by_number(type_number).map(|found| found.name.as_str()) {
+        Some("Binary") => {
+            if let Some(text) = resource.get("securityContext").and_then(|context| context.text("reference")) {
+                literal(security_context(type_number), text, false, options.base_url.as_deref(), &mut rows);
+                sort(&mut rows);
+            }
+        }
+        Some("Consent") if denies(resource) => {
+            let code = DENIAL.to_owned();
+            rows.tokens.push(TokenRow { parameter: denial(type_number), code, system: String::new() });
+            sort(&mut rows);
+        }
+        _ => {}
     }
     rows
+}
+
+/// Whether an active Consent has a provision, at whatever depth, that denies.
+fn denies(resource: &Node<'_>) -> bool {
+    let mut open: Vec<&Node<'_>> = resource.get("provision").into_iter().collect();
+    while let Some(provision) = open.pop() {
+        if provision.text("type") == Some("deny") {
+            return resource.text("status") == Some("active");
+        }
+        open.extend(provision.list("provision"));
+    }
+    false
 }
 
 /// The index values of some parameters, sorted and without duplicates. A reference brings those of

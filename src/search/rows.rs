@@ -115,6 +115,16 @@ pub const fn security_context(binary: u8) -> i32 {
     (binary as i32) << 8 | 255
 }
 
+/// The number of the token that an active Consent has which denies something, for which the standard has no search
+/// parameter either.
+#[must_use]
+pub const fn denial(consent: u8) -> i32 {
+    (consent as i32) << 8 | 255
+}
+
+/// The code of that token.
+pub const DENIAL: &str = "deny";
+
 /// A URI, canonical, or absolute reference to elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UriRow {

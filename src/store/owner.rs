@@ -19,10 +19,12 @@ use crate::r4::definitions;
 use crate::r4::parameters::ParameterKind;
 use crate::search::extract::{ExtractOptions, extract};
 use crate::search::registry::registry;
-use crate::search::rows::IndexRows;
+use crate::search::rows::{DENIAL, IndexRows, denial};
 
 /// Rows a statement.
 const CHUNK: usize = 64;
+/// Consents that are read at once.
+const DENIALS: i64 = 500;
 /// Tags of break-glass articles and of declared disasters: only this program writes what has them.
 pub const EMERGENCY_TAGS: [&str; 2] = ["break-glass", "disaster"];
 const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
@@ -240,6 +242,37 @@ pub(super) fn of(
     let kinds: Vec<i64> = connection.load::<KeyRecord>(&named(start))?.into_iter().map(|record| record.key).collect();
     let labels = Label::ALL.into_iter().filter(|label| kinds.contains(&(*label as i64))).collect();
     Ok((ids, labels))
+}
+
+/// An active Consent that denies something to somebody.
+#[derive(Debug, QueryableByName)]
+pub struct Denial {
+    /// Its key.
+    #[diesel(sql_type = BigInt)]
+    pub key: i64,
+    /// The key of the citizen.
+    #[diesel(sql_type = BigInt)]
+    pub citizen: i64,
+    /// Its id.
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub id: String,
+    /// Its body.
+    #[diesel(sql_type = Binary)]
+    pub body: Vec<u8>,
+}
+
+/// The next that deny something, in order of their keys, of citizens whom one of these organizations manages.
+pub(super) fn denials(connection: &mut Connection, managed_by: &[i64], after: i64) -> Result<Vec<Denial>, StoreError> {
+    let consent = definitions().resource_number("Consent").unwrap_or(0);
+    let manager = registry().find(patient(), "organization").map_or(0, |found| found.number);
+    let mut statement =
+        Statement::new("SELECT t.key AS key, o.citizen AS citizen, r.id AS id, r.body AS body FROM token t");
+    statement.sql(" JOIN owner o ON o.key = t.key AND o.current = 1 JOIN resource r ON r.key = t.key");
+    statement.sql(" WHERE t.parameter = ").bind(i64::from(denial(consent))).sql(" AND t.code = ").bind(DENIAL);
+    statement.sql(" AND t.system = 0 AND t.key > ").bind(after).sql(" AND EXISTS (SELECT 1 FROM reference m");
+    statement.sql(" WHERE m.parameter = ").bind(i64::from(manager)).sql(" AND m.key = o.citizen AND m.target IN ");
+    statement.bind_list(managed_by.iter().copied()).uncached().sql(") ORDER BY t.key LIMIT ").bind(DENIALS);
+    connection.load(&statement)
 }
 
 /// Takes everything out, to be derived anew.

@@ -236,6 +236,30 @@ impl Store {
         Ok(self.reader()?.load::<KeyRecord>(&statement)?.first().map(|found| found.key))
     }
 
+    /// The keys of resources of a type by their ids, also of those only referred to; in no order. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn keys_of(&self, type_number: u8, ids: &[&str]) -> Result<Vec<i64>, StoreError> {
+        let mut reader = self.reader()?;
+        let mut keys = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(500) {
+            let mut statement = Statement::new("SELECT key FROM resource WHERE type = ");
+            statement.bind(i64::from(type_number)).sql(" AND id IN ").bind_list(chunk.iter().copied()).uncached();
+            keys.extend(reader.load::<KeyRecord>(&statement)?.iter().map(|found| found.key));
+        }
+        Ok(keys)
+    }
+
+    /// The next Consents that deny something, after one of a key, of citizens whom one of these organizations (keys)
+    /// manages; none when there are no more. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn denials(&self, managed_by: &[i64], after: i64) -> Result<Vec<super::Denial>, StoreError> {
+        super::owner::denials(&mut *self.reader()?, managed_by, after)
+    }
+
     /// Ids of the Patients that a resource belongs to, and its labels. Blocks.
     ///
     /// # Errors

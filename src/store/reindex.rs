@@ -20,7 +20,7 @@ use crate::search::extract::{ExtractOptions, extract};
 use crate::search::rows::IndexRows;
 
 /// Raised whenever the same body gives other rows than before.
-const INDEX_FORMAT: u32 = 6;
+const INDEX_FORMAT: u32 = 7;
 /// Resources a step.
 const STEP: i64 = 500;
 

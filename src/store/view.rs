@@ -109,13 +109,36 @@ fn governing_types() -> &'static [u8] {
 pub enum Citizens {
     /// Everybody's.
     All,
-    /// Those of these citizens (keys of Patients), and of those whom one of these organizations manages.
+    /// Those of these citizens (keys of Patients), and of those whom some organizations manage.
     Some {
         /// Keys of Patients.
         keys: Vec<i64>,
-        /// Keys of Organizations that are Patient.managingOrganization.
-        managed_by: Vec<i64>,
+        /// The others.
+        managed_by: Managed,
     },
+}
+
+/// The citizens whom organizations manage, but some.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Managed {
+    /// Keys of Organizations that are Patient.managingOrganization.
+    pub by: Vec<i64>,
+    /// Keys of Patients who are not meant, in order: they refuse.
+    pub except: Vec<i64>,
+}
+
+impl Managed {
+    /// Whether nobody is meant.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by.is_empty()
+    }
+
+    /// Whether a citizen is not meant, whoever manages them.
+    #[must_use]
+    pub fn leaves_out(&self, citizen: i64) -> bool {
+        self.except.binary_search(&citizen).is_ok()
+    }
 }
 
 /// Types, and whose resources of them.
@@ -335,22 +358,29 @@ pub(super) fn all_shown(view: &View, type_number: u8, is_postgres: bool) -> Stat
     statement
 }
 
-/// `permitted0(citizen)`: the citizens of a clause.
-fn permitted(place: usize, keys: &[i64], managed_by: &[i64], schema: &str, is_postgres: bool) -> Statement {
+/// Any number of keys as rows, bound as one value.
+fn listed(statement: &mut Statement, keys: &[i64], is_postgres: bool) {
     let array = serde_json::Value::from(keys.to_vec()).to_string();
-    let mut statement = Statement::new(&format!("permitted{place}(citizen) AS MATERIALIZED ("));
     if is_postgres {
-        statement
-            .sql("SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(")
-            .bind(array.as_str())
-            .sql(" AS json))");
+        statement.sql("SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(").bind(array).sql(" AS json))");
     } else {
-        statement.sql("SELECT value FROM json_each(").bind(array.as_str()).sql(")");
+        statement.sql("SELECT value FROM json_each(").bind(array).sql(")");
     }
+}
+
+/// `permitted0(citizen)`: the citizens of a clause.
+fn permitted(place: usize, keys: &[i64], managed_by: &Managed, schema: &str, is_postgres: bool) -> Statement {
+    let mut statement = Statement::new(&format!("permitted{place}(citizen) AS MATERIALIZED ("));
+    listed(&mut statement, keys, is_postgres);
     if !managed_by.is_empty() {
         let parameter = registry().find(super::owner::patient(), "organization").map_or(0, |found| found.number);
         statement.sql(&format!(" UNION SELECT key FROM {schema}reference WHERE parameter = "));
-        statement.bind(i64::from(parameter)).sql(" AND target IN ").bind_list(managed_by.iter().copied()).uncached();
+        statement.bind(i64::from(parameter)).sql(" AND target IN ").bind_list(managed_by.by.iter().copied()).uncached();
+        if !managed_by.except.is_empty() {
+            statement.sql(" AND key NOT IN (");
+            listed(&mut statement, &managed_by.except, is_postgres);
+            statement.sql(")");
+        }
     }
     statement.sql(")");
     statement

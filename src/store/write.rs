@@ -18,7 +18,7 @@ use super::notebook::{NotebookRows, Projection};
 use super::parameters::{self, defining_type};
 use super::record::VersionRecord;
 use super::search::{self, Found, SearchPage};
-use super::view::{Citizens, InForce, View};
+use super::view::{Citizens, InForce, Managed, View};
 use super::{Content, Method, STATE_DELETED, STATE_LIVE, STATE_REFERENCED, StoreError, Version, owner};
 use crate::format::json;
 use crate::r4::outcome::Issue;
@@ -335,7 +335,7 @@ impl<'a> WriteTransaction<'a> {
                 return Ok(true);
             }
             if owner::is_citizen(type_number) {
-                if keys.contains(&key) || self.is_managed(rows, &managed_by)? {
+                if keys.contains(&key) || (!managed_by.leaves_out(key) && self.is_managed(rows, &managed_by.by)?) {
                     return Ok(true);
                 }
                 continue;
@@ -377,17 +377,17 @@ impl<'a> WriteTransaction<'a> {
         Ok(false)
     }
 
-    fn is_managed_citizen(&mut self, citizen: i64, managed_by: &[i64]) -> Result<bool, StoreError> {
-        if managed_by.is_empty() {
+    fn is_managed_citizen(&mut self, citizen: i64, managed_by: &Managed) -> Result<bool, StoreError> {
+        if managed_by.is_empty() || managed_by.leaves_out(citizen) {
             return Ok(false);
         }
         if let Some(touched) = self.touched.get(&citizen) {
             let rows = touched.rows.clone();
-            return self.is_managed(&rows, managed_by);
+            return self.is_managed(&rows, &managed_by.by);
         }
         let mut statement = Statement::new("SELECT key FROM reference WHERE parameter = ");
         statement.bind(i64::from(manager_parameter())).sql(" AND key = ").bind(citizen).sql(" AND target IN ");
-        statement.bind_list(managed_by.iter().copied()).uncached();
+        statement.bind_list(managed_by.by.iter().copied()).uncached();
         Ok(!self.connection.load::<KeyRecord>(&statement)?.is_empty())
     }
 

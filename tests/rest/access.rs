@@ -247,3 +247,106 @@ fn auditors_are_told_which_rule_decides() {
         assert_eq!(refused.status, 403);
     });
 }
+
+fn refusal(citizen: &str, actor: Option<&str>) -> Value {
+    let mut provision = json!({ "type": "permit", "provision": [{ "type": "deny" }] });
+    if let Some(actor) = actor {
+        provision["provision"][0]["actor"] =
+            json!([{ "role": { "text": "who" }, "reference": { "reference": actor } }]);
+    }
+    json!({
+        "resourceType": "Consent", "id": format!("no-{citizen}"), "status": "active",
+        "patient": { "reference": format!("Patient/{citizen}") },
+        "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy" }] },
+        "category": [{ "coding": [{ "system": "http://loinc.org", "code": "59284-0" }] }],
+        "policyRule": { "text": "x" }, "provision": provision,
+    })
+}
+
+/// However many refuse: more than are read at once.
+#[test]
+fn an_officer_reaches_the_area_but_those_who_refuse() {
+    on_each_town(|town| {
+        let ward: Vec<String> = (0..620).map(|number| format!("w{number}")).collect();
+        let mut all: Vec<Value> = ward
+            .iter()
+            .map(|id| {
+                json!({ "resourceType": "Patient", "id": id, "name": [{ "family": "ward" }],
+                    "managingOrganization": { "reference": "Organization/city" } })
+            })
+            .collect();
+        // All but the last ten; of those one refuses others only, one did so once.
+        all.extend(ward[..610].iter().map(|id| refusal(id, None)));
+        all.push(refusal("w610", Some("Organization/clinic")));
+        let mut over = refusal("w611", None);
+        over["status"] = json!("inactive");
+        all.push(over);
+        for some in all.chunks(400) {
+            let entry = |resource: &Value| {
+                let kind = resource["resourceType"].as_str().unwrap();
+                let url = format!("{kind}/{}", resource["id"].as_str().unwrap());
+                json!({ "resource": resource, "request": { "method": "PUT", "url": url } })
+            };
+            let entries: Vec<Value> = some.iter().map(entry).collect();
+            let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+            let answer = town.ask(&town.token("", &[]), "POST", "fhir", Some(&bundle));
+            assert_eq!(answer.status, 200, "{}", answer.body);
+        }
+        let officer = town.token("Practitioner/officer", &[]);
+        let seen = || {
+            let path = "fhir/Patient?family=ward&_count=1000&_total=accurate";
+            let answer = town.ask(&officer, "GET", path, None);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let mut ids: Vec<String> = answer.body["entry"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
+                .collect();
+            assert_eq!(answer.body["total"], ids.len());
+            ids.sort();
+            ids
+        };
+        assert_eq!(seen(), &ward[610..]);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w0"), 404);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w609"), 404);
+        assert_eq!(town.status("Practitioner/officer", "Consent/no-w609"), 404);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w610"), 200);
+
+        // Nor is anything written about them.
+        let note = |citizen: &str| {
+            let note = json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+                "subject": { "reference": format!("Patient/{citizen}") } });
+            town.ask(&officer, "POST", "fhir/Observation", Some(&note)).status
+        };
+        assert_eq!(note("w612"), 201);
+        let refused = note("w5");
+        assert!(matches!(refused, 403 | 404), "{refused}");
+        let mut patient = town.ask(&town.token("", &[]), "GET", "fhir/Patient/w5", None).body;
+        patient["active"] = json!(false);
+        let written = town.ask(&officer, "PUT", "fhir/Patient/w5", Some(&patient));
+        assert!(matches!(written.status, 403 | 404), "{}", written.body);
+
+        let auditor = town.token("Practitioner/officer", &["auditor"]);
+        let told = town.ask(&auditor, "GET", "access/explain?as=Practitioner/officer&do=read&on=Patient/w5", None);
+        assert!(
+            told.body["allowed"] == false && told.body["rules"].to_string().contains("Consent/no-w5"),
+            "{}",
+            told.body
+        );
+
+        // Withdrawn or given, it counts at once; an emergency goes before it.
+        let mut withdrawn = refusal("w5", None);
+        withdrawn["status"] = json!("inactive");
+        town.put(&withdrawn);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w5"), 200);
+        town.put(&refusal("w615", Some("Organization/city")));
+        assert_eq!(town.status("Practitioner/officer", "Patient/w615"), 404);
+        assert_eq!(seen().len(), 10);
+        let glass = json!({ "patient": "Patient/w615", "purpose": "ETREAT", "reason": "意識がなく搬送された" });
+        assert_eq!(town.ask(&officer, "POST", "access/break-glass", Some(&glass)).status, 201);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w615"), 200);
+        assert_eq!(seen().len(), 11);
+        assert_eq!(town.status("Practitioner/officer", "Patient/w7"), 404);
+    });
+}
