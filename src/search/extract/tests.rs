@@ -227,6 +227,22 @@ fn parameters_on_extensions_take_the_value() {
     assert_eq!(token_pairs(&rows, number("Device", "din")), [("", "W1")]);
 }
 
+/// An active Consent that denies something to somebody is found by it.
+#[test]
+fn a_consent_that_denies_is_known_by_a_token() {
+    let found = |status: &str, provision: &str| {
+        let text = format!(r#"{{"resourceType":"Consent","status":"{status}"{provision}}}"#);
+        let consent = definitions().resource_number("Consent").unwrap();
+        token_pairs(&rows(&text), denial(consent)) == [("", DENIAL)]
+    };
+    let inner = r#","provision":{"type":"permit","provision":[{"type":"permit"},{"provision":[{"type":"deny"}]}]}"#;
+    assert!(found("active", r#","provision":{"type":"deny"}"#));
+    assert!(found("active", inner));
+    assert!(!found("inactive", inner));
+    assert!(!found("active", r#","provision":{"type":"permit"}"#));
+    assert!(!found("active", ""));
+}
+
 #[test]
 fn lists_are_sorted_without_duplicates_and_numbers_known() {
     for (path, bytes) in examples() {
