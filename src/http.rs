@@ -13,11 +13,13 @@ mod client_certificate;
 mod coding;
 mod content;
 mod context;
+mod cors;
 mod explained;
 mod fhir;
 mod filled;
 mod fls;
 mod gate;
+mod headers;
 mod media;
 mod negotiation;
 mod notebook;
@@ -38,6 +40,7 @@ use actix_web::{App, HttpResponse, HttpServer, guard, web};
 
 pub use auth::REVOCATION_LIFE;
 pub use capability::{Security, capability_statement};
+pub use cors::origin;
 pub use terminology_server::terminology_server;
 pub use tls::{ClientAuth, TlsSettings, TlsVersion};
 
@@ -60,6 +63,8 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Origins whose pages may read answers in a browser, as [`origin`] writes them.
+    pub cors_origins: Vec<String>,
     /// TLS; without it plain HTTP.
     pub tls: Option<TlsSettings>,
     /// The header in which those proxies pass the certificate of a client on.
@@ -109,6 +114,7 @@ impl Default for HttpSettings {
             max_upload: 2 << 30,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             tls: None,
             client_cert_header: None,
             authentication: Authentication::Off,

@@ -117,6 +117,10 @@ pub(super) struct Settings {
     /// Reverse proxies whose X-Forwarded-* headers are believed (addresses, separated by commas)
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     trusted_proxies: Option<Vec<IpAddr>>,
+    /// Origins whose pages browsers let use this server, exactly: https://app.example.jp (separated by commas)
+    /// [default: none]
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    cors_origins: Option<Vec<String>>,
     /// Certificate of this server and those between it and its CA (PEM); with it TLS is spoken. Files that
     /// change are read again at once, and on SIGHUP
     #[arg(long, value_name = "FILE")]
@@ -284,7 +288,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 26] = [
+const OF_SERVE: [&str; 27] = [
     "listen",
     "base_url",
     "max_body",
@@ -295,6 +299,7 @@ const OF_SERVE: [&str; 26] = [
     "search_timeout",
     "workers",
     "trusted_proxies",
+    "cors_origins",
     "tls_cert",
     "tls_key",
     "tls_min_version",
@@ -449,6 +454,7 @@ impl Settings {
             readers: self.readers.or(lower.readers),
             workers: self.workers.or(lower.workers),
             trusted_proxies: self.trusted_proxies.or(lower.trusted_proxies),
+            cors_origins: self.cors_origins.or(lower.cors_origins),
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),
             tls_min_version: self.tls_min_version.or(lower.tls_min_version),
@@ -528,6 +534,8 @@ impl Settings {
             }
             None => None,
         };
+        let origins = self.cors_origins.iter().flatten().map(|text| renraku::http::origin(text.trim()));
+        let cors_origins = origins.collect::<Result<Vec<_>, _>>().map_err(|why| wrong("cors_origins", why))?;
         let mut media = store.media.clone();
         if let Some(place) = &self.media_store {
             media.place = self.media_place(place, media.place)?;
@@ -574,6 +582,7 @@ impl Settings {
                 max_upload: self.max_upload.map_or(http.max_upload, |size| size.0),
                 workers: self.workers.unwrap_or(http.workers).max(1),
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+                cors_origins,
                 tls,
                 client_cert_header: self.client_cert_header.map(|name| name.to_ascii_lowercase()),
                 authentication: match self.authentication {

@@ -112,15 +112,8 @@ impl Watched {
 }
 
 fn unwritten(response: ServiceResponse<BoxBody>, shared: &Data<Shared>, error: StoreError) -> ServiceResponse<BoxBody> {
-    let (request, old) = response.into_parts();
+    let (request, _) = response.into_parts();
     let refusal = respond::rejection(&Context::fallback(&request, shared), &error.into());
-    let mut refusal = refusal;
-    // The headers that every answer carries.
-    for name in ["x-content-type-options", "strict-transport-security", "cache-control", "x-insecure"] {
-        if let Some(value) = old.headers().get(name) {
-            refusal.headers_mut().insert(HeaderName::from_static(name), value.clone());
-        }
-    }
     ServiceResponse::new(request, refusal)
 }
 

@@ -27,6 +27,8 @@ pub struct Security {
     pub is_required: bool,
     /// It listens where others reach it without TLS or without authentication.
     pub is_insecure: bool,
+    /// Browsers may let pages of other origins read.
+    pub has_cors: bool,
 }
 
 /// The CapabilityStatement of a server at `base`. Prepared once for a registry, then copied.
@@ -143,6 +145,7 @@ fn secured(security: Security) -> Node<'static> {
         ]);
         members.push(("service", Node::Array(vec![Node::object([("coding", Node::Array(vec![coding]))])])));
     }
+    members.insert(usize::from(security.is_required), ("cors", Node::Bool(security.has_cors)));
     let text = match (security.is_required, security.is_insecure) {
         (true, false) => "access tokens are required; [base]/.well-known/smart-configuration says where to get one",
         (true, true) => "WARNING: access tokens are required but there is no TLS here: whoever listens has them",
@@ -294,7 +297,7 @@ mod tests {
 
     #[test]
     fn is_a_valid_capability_statement() {
-        let security = Security { is_required: true, is_insecure: false };
+        let security = Security { is_required: true, ..Security::default() };
         let registry = crate::search::registry::registry();
         let bytes = capability_statement("http://x/fhir", registry, FullText::All, security);
         assert!(String::from_utf8_lossy(&bytes).contains("\"http://x/auth/token\""));

@@ -128,8 +128,11 @@ fn unknown_type(name: &str) -> String {
 /// What this server states about itself.
 fn stated(shared: &Shared, context: &Context) -> Vec<u8> {
     let store = shared.engine.store();
-    let security =
-        capability::Security { is_required: shared.auth.is_some(), is_insecure: shared.settings.is_insecure };
+    let security = capability::Security {
+        is_required: shared.auth.is_some(),
+        is_insecure: shared.settings.is_insecure,
+        has_cors: !shared.settings.cors_origins.is_empty(),
+    };
     capability::capability_statement(&context.base, &store.registry(), store.options().full_text, security)
 }
 

@@ -9,34 +9,53 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::audit::Watched;
 use super::context::Context;
-use super::{Shared, auth, client_certificate, respond};
+use super::cors::Cors;
+use super::{Shared, auth, client_certificate, headers, respond};
 use crate::access::claims::Believed;
 use crate::access::jwt::TokenError;
 use crate::access::{Caller, Certificate};
 use crate::engine::{Engine, Rejection};
 use crate::r4::outcome::IssueCode;
 
-/// HSTS for a year (RFC 6797), where the server speaks TLS itself.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
-
 pub(super) async fn gate<B: MessageBody + 'static>(
-    mut request: ServiceRequest,
+    request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let Some(shared) = request.app_data::<Data<Shared>>().cloned() else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let Some(watched) = Watched::begin(&mut request, &shared) else { return admitted(request, next, shared).await };
+    let cors = Cors::of(&request, &shared.settings);
+    let mut response = if cors.is_preflight(&request) {
+        let (request, _) = request.into_parts();
+        let answer = cors.preflight(&request, &Context::fallback(&request, &shared));
+        ServiceResponse::new(request, answer)
+    } else {
+        watched(request, next, &shared).await?
+    };
+    headers::put(&shared.settings, response.headers_mut());
+    cors.put(response.headers_mut());
+    Ok(response)
+}
+
+/// Lets a request in and writes down what it was, where an audit is kept.
+async fn watched<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+    shared: &Data<Shared>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(watched) = Watched::begin(&mut request, shared) else {
+        return admitted(request, next, shared.clone()).await;
+    };
     if let Err(rejection) = watched.room().await {
-        return Ok(refused(request, &shared, |context| respond::rejection(context, &rejection)));
+        return Ok(refused(request, shared, |context| respond::rejection(context, &rejection)));
     }
-    let shared = watched.shared(&shared);
+    let shared = watched.shared(shared);
     let response = admitted(request, next, shared.clone()).await?;
     Ok(watched.finish(response, &shared).await)
 }
@@ -48,8 +67,7 @@ fn refused(
     make: impl FnOnce(&Context) -> HttpResponse,
 ) -> ServiceResponse<BoxBody> {
     let (request, _) = request.into_parts();
-    let mut response = make(&Context::fallback(&request, shared));
-    put_headers(shared, response.headers_mut());
+    let response = make(&Context::fallback(&request, shared));
     ServiceResponse::new(request, response)
 }
 
@@ -79,9 +97,7 @@ async fn admitted<B: MessageBody + 'static>(
     let mut data = Extensions::new();
     data.insert(Data::new(bound));
     request.add_data_container(Rc::new(data));
-    let mut response = next.call(request).await?.map_into_boxed_body();
-    put_headers(&shared, response.headers_mut());
-    Ok(response)
+    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 /// The engine of a caller, with what they may see.
@@ -204,19 +220,5 @@ async fn device(caller: &mut Caller, shared: &Data<Shared>, auth: &Arc<auth::Aut
         Ok(Ok(None)) => Ok(()),
         Ok(Err(error)) => Err(Refused { rejection: error.into(), challenge: None }),
         Err(_) => Err(Refused { rejection: Rejection::internal("an internal error was caught"), challenge: None }),
-    }
-}
-
-fn put_headers(shared: &Shared, headers: &mut HeaderMap) {
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    if shared.settings.tls.is_some() {
-        headers.insert(HeaderName::from_static("strict-transport-security"), HSTS);
-    }
-    if shared.auth.is_some() && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    }
-    if shared.settings.is_insecure {
-        let value = HeaderValue::from_static("everyone who reaches this server reads and changes everything");
-        headers.insert(HeaderName::from_static("x-insecure"), value);
     }
 }

@@ -9,6 +9,7 @@ mod world;
 mod backend;
 mod code;
 mod commands;
+mod cors;
 mod discovery;
 mod issuers;
 mod keys;

@@ -80,6 +80,17 @@ fn a_file_that_is_asked_for_must_be_there() {
     assert!(said.err.contains("nowhere.toml"), "{said:?}");
 }
 
+/// Pages of anybody are let in by no setting.
+#[test]
+fn origins_of_pages_are_exact() {
+    let folder = TempDir::new();
+    for origin in ["*", "null", "https://app.example.jp/", "https://*.example.jp"] {
+        let said = run(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--cors-origins", origin]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("cors_origins") && said.err.contains("https://app.example.jp"), "{said:?}");
+    }
+}
+
 #[test]
 fn serve_does_not_listen_where_others_can_reach_it() {
     let folder = TempDir::new();
