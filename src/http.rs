@@ -20,6 +20,7 @@ mod filled;
 mod fls;
 mod gate;
 mod headers;
+mod limits;
 mod media;
 mod negotiation;
 mod notebook;
@@ -79,8 +80,24 @@ pub struct HttpSettings {
     pub registered_devices: bool,
     /// Whether every access is written down.
     pub audit: AuditMode,
+    /// How much callers may ask.
+    pub limits: LimitSettings,
     /// It listens where others reach it without TLS or without authentication, on the word of who started it.
     pub is_insecure: bool,
+}
+
+/// How much callers may ask; 0 is no limit.
+#[derive(Debug, Clone, Default)]
+pub struct LimitSettings {
+    /// Requests a second of a client: an application with the person who uses it, or a system; an address, where
+    /// nobody is asked who they are. Ten seconds' worth may come at once.
+    pub client_rate: u32,
+    /// Requests a second without an access token that is known, of an address (of IPv6, a /64).
+    pub address_rate: u32,
+    /// Sign-ins that may fail at once from an address; one is forgiven every 30 s.
+    pub failed_sign_ins: u32,
+    /// Requests that are under way at once.
+    pub max_requests: usize,
 }
 
 /// Whether every access is written down before it is answered.
@@ -122,6 +139,7 @@ impl Default for HttpSettings {
             required_amr: Vec::new(),
             registered_devices: false,
             audit: AuditMode::Off,
+            limits: LimitSettings::default(),
             is_insecure: false,
         }
     }
@@ -135,6 +153,7 @@ struct Shared {
     settings: Arc<HttpSettings>,
     /// What tokens are checked with, where they are asked for.
     auth: Option<Arc<auth::Auth>>,
+    limits: Arc<limits::Limits>,
 }
 
 /// Serves until SIGINT or SIGTERM, then finishes what is under way (30 s at most). `ready` is told
@@ -162,7 +181,8 @@ pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAd
             }
         };
         let (own_base, scheme) = (settings.base_url.clone(), if tls.is_some() { "https" } else { "http" });
-        let shared = web::Data::new(Shared { engine, settings: Arc::new(settings), auth: auth.clone() });
+        let limits = Arc::new(limits::Limits::new(&settings.limits));
+        let shared = web::Data::new(Shared { engine, settings: Arc::new(settings), auth: auth.clone(), limits });
         let server = HttpServer::new(move || {
             App::new()
                 .wrap(actix_web::middleware::from_fn(gate::gate))

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
-use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, TlsSettings, TlsVersion};
+use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, LimitSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
 use renraku::store::{AuditOptions, Bucket, Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
 use serde::Deserialize;
@@ -167,6 +167,21 @@ pub(super) struct Settings {
     /// Days after which rows of the audit are removed [default: none is]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     audit_retention_days: Option<u32>,
+    /// Requests a second of one client (an application with its user, or a system), ten seconds' worth at once; 0 is no
+    /// limit [default: 1000 with authentication = required, else 0]
+    #[arg(long, value_name = "NUMBER")]
+    client_rate: Option<u32>,
+    /// Requests a second from one address without an access token that is known already; 0 is no limit
+    /// [default: 50 with authentication = required, else 0]
+    #[arg(long, value_name = "NUMBER")]
+    address_rate: Option<u32>,
+    /// Sign-ins and client assertions from one address that may fail; one is forgiven every 30 s; 0 is no limit
+    /// [default: 20]
+    #[arg(long, value_name = "NUMBER")]
+    failed_sign_ins: Option<u32>,
+    /// Requests that may be under way at once; 0 is no limit [default: 1000]
+    #[arg(long, value_name = "NUMBER")]
+    max_requests: Option<usize>,
     /// Refuse updates without If-Match [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_if_match: Option<bool>,
@@ -288,7 +303,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 27] = [
+const OF_SERVE: [&str; 31] = [
     "listen",
     "base_url",
     "max_body",
@@ -314,6 +329,10 @@ const OF_SERVE: [&str; 27] = [
     "audit",
     "audit_folder",
     "audit_retention_days",
+    "client_rate",
+    "address_rate",
+    "failed_sign_ins",
+    "max_requests",
     "terminology_server",
     "terminology_timeout",
 ];
@@ -469,6 +488,10 @@ impl Settings {
             audit: self.audit.or(lower.audit),
             audit_folder: self.audit_folder.or(lower.audit_folder),
             audit_retention_days: self.audit_retention_days.or(lower.audit_retention_days),
+            client_rate: self.client_rate.or(lower.client_rate),
+            address_rate: self.address_rate.or(lower.address_rate),
+            failed_sign_ins: self.failed_sign_ins.or(lower.failed_sign_ins),
+            max_requests: self.max_requests.or(lower.max_requests),
             require_if_match: self.require_if_match.or(lower.require_if_match),
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
@@ -548,6 +571,13 @@ impl Settings {
         if let Some(scanner) = &self.virus_scanner {
             media.scanner = Some(Scanner::parse(scanner).map_err(|why| wrong("virus_scanner", why))?);
         }
+        let is_asked = matches!(self.authentication, Some(Known::Required));
+        let limits = LimitSettings {
+            client_rate: self.client_rate.unwrap_or(if is_asked { 1000 } else { 0 }),
+            address_rate: self.address_rate.unwrap_or(if is_asked { 50 } else { 0 }),
+            failed_sign_ins: self.failed_sign_ins.unwrap_or(20),
+            max_requests: self.max_requests.unwrap_or(1000),
+        };
         let audit = AuditOptions {
             folder: self.audit_folder.unwrap_or_else(|| AuditOptions::beside(&store.database)),
             database: store.database.clone(),
@@ -597,6 +627,7 @@ impl Settings {
                     (Some(Audit::On), _) | (None, Some(Known::Required)) => AuditMode::On,
                     (Some(Audit::Off), _) | (None, _) => AuditMode::Off,
                 },
+                limits,
                 is_insecure: false,
             },
             is_liaison_unsaid: self.fls.is_none(),

@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use openssl::sha::sha256;
@@ -188,11 +189,23 @@ pub(super) struct OAuthError {
     status: u16,
     error: &'static str,
     description: String,
+    retry_after: Option<u32>,
 }
 
 impl OAuthError {
     fn new(status: u16, error: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error, description: description.into() }
+        Self { status, error, description: description.into(), retry_after: None }
+    }
+
+    /// The error codes of RFC 6749 have none for this; clients know the status.
+    pub(super) fn throttled(description: impl Into<String>) -> Self {
+        Self::new(429, "temporarily_unavailable", description)
+    }
+
+    /// The same with the seconds after which it may be tried again.
+    pub(super) fn waits(self, seconds: u32) -> Self {
+        let description = format!("{}; wait {seconds} s", self.description);
+        Self { description, retry_after: Some(seconds), ..self }
     }
 
     fn request(description: impl Into<String>) -> Self {
@@ -207,8 +220,13 @@ impl OAuthError {
         Self::new(400, "invalid_grant", description)
     }
 
-    fn response(&self) -> HttpResponse {
-        json_answer(self.status, &json!({ "error": self.error, "error_description": self.description }))
+    pub(super) fn response(&self) -> HttpResponse {
+        let mut response =
+            json_answer(self.status, &json!({ "error": self.error, "error_description": self.description }));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -3,23 +3,27 @@
 //! A handler gets [`Shared`] with an engine that is its caller's. Without this it would get the one of
 //! nobody, which refuses: what forgets to ask is closed, not open.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::audit::Watched;
-use super::context::Context;
+use super::context::{self, Context};
 use super::cors::Cors;
+use super::limits::seconds;
 use super::{Shared, auth, client_certificate, headers, respond};
 use crate::access::claims::Believed;
 use crate::access::jwt::TokenError;
-use crate::access::{Caller, Certificate};
+use crate::access::{Caller, Certificate, Subject};
 use crate::engine::{Engine, Rejection};
 use crate::r4::outcome::IssueCode;
 
@@ -49,6 +53,15 @@ async fn watched<B: MessageBody + 'static>(
     next: Next<B>,
     shared: &Data<Shared>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let _room = match shared.limits.room() {
+        Some(room) => room,
+        None if request.path() == "/health" => return admitted(request, next, shared.clone()).await,
+        None => {
+            let mut busy = Rejection::new(503, IssueCode::Throttled, "too many requests are under way; try again soon");
+            busy.retry_after = Some(1);
+            return Ok(refused(request, shared, |context| respond::rejection(context, &busy)));
+        }
+    };
     let Some(watched) = Watched::begin(&mut request, shared) else {
         return admitted(request, next, shared.clone()).await;
     };
@@ -78,10 +91,20 @@ async fn admitted<B: MessageBody + 'static>(
     shared: Data<Shared>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let mut request = request;
+    let address = context::address(request.request(), &shared.settings);
+    let signs_in = request.method() == Method::POST && request.path().starts_with("/auth/");
+    if signs_in && let Err(wait) = shared.limits.may_try(address) {
+        let refusal = auth::OAuthError::throttled("too many sign-ins from this address failed").waits(seconds(wait));
+        let (request, _) = request.into_parts();
+        return Ok(ServiceResponse::new(request, refusal.response()));
+    }
     let bound = match &shared.auth {
         Some(auth) => match caller(&request, &shared, auth).await {
             Ok(caller) => {
                 shared.engine.trail().agent_of(&caller);
+                if let Err(wait) = within_rate(&shared, &caller, address) {
+                    return Ok(refused(request, &shared, |context| respond::rejection(context, &throttled(wait))));
+                }
                 match bound_engine(&shared, Arc::new(caller)).await {
                     Ok(engine) => Shared { engine, ..(**shared).clone() },
                     Err(why) => return Ok(refused(request, &shared, |context| respond::rejection(context, &why))),
@@ -91,13 +114,39 @@ async fn admitted<B: MessageBody + 'static>(
         },
         None => {
             shared.engine.trail().agent_of(shared.engine.caller());
+            if let Err(wait) = within_rate(&shared, shared.engine.caller(), address) {
+                return Ok(refused(request, &shared, |context| respond::rejection(context, &throttled(wait))));
+            }
             (**shared).clone()
         }
     };
     let mut data = Extensions::new();
     data.insert(Data::new(bound));
     request.add_data_container(Rc::new(data));
-    Ok(next.call(request).await?.map_into_boxed_body())
+    let response = next.call(request).await?.map_into_boxed_body();
+    if signs_in && matches!(response.status().as_u16(), 400 | 401) {
+        shared.limits.failed(address);
+    }
+    Ok(response)
+}
+
+/// Whether a caller has not asked too much lately. Where nobody says who they are, an address is a client.
+fn within_rate(shared: &Shared, caller: &Caller, address: Option<IpAddr>) -> Result<(), Duration> {
+    if !shared.limits.has_clients() {
+        return Ok(());
+    }
+    match &caller.subject {
+        Subject::System { client, .. } => shared.limits.client(client),
+        Subject::Person { user, client } => shared.limits.client(&format!("{client} {user}")),
+        Subject::Open => shared.limits.client(&address.map(|address| address.to_string()).unwrap_or_default()),
+        Subject::Program | Subject::Nobody => Ok(()),
+    }
+}
+
+fn throttled(wait: Duration) -> Rejection {
+    let seconds = seconds(wait);
+    let text = format!("too many requests; wait {seconds} s");
+    Rejection { retry_after: Some(seconds), ..Rejection::new(429, IssueCode::Throttled, text) }
 }
 
 /// The engine of a caller, with what they may see.
@@ -161,11 +210,22 @@ fn is_public(path: &str) -> bool {
 /// Who calls.
 async fn caller(request: &ServiceRequest, shared: &Data<Shared>, auth: &Arc<auth::Auth>) -> Result<Caller, Refused> {
     let certificate = client_certificate::of(request.request(), shared);
+    let strange = || {
+        let taken = shared.limits.address(context::address(request.request(), &shared.settings));
+        taken.map_err(|wait| Refused { rejection: throttled(wait), challenge: None })
+    };
     if is_public(request.path()) {
+        if request.path() != "/health" {
+            strange()?;
+        }
         return Ok(Caller { certificate, ..(*Caller::nobody()).clone() });
     }
+    // Nobody is asked to check tokens as often as they like.
     let mut tokens = request.headers().get_all(header::AUTHORIZATION);
-    let (Some(header), None) = (tokens.next(), tokens.next()) else { return Err(Refused::unknown(None)) };
+    let (Some(header), None) = (tokens.next(), tokens.next()) else {
+        strange()?;
+        return Err(Refused::unknown(None));
+    };
     let text = header.to_str().unwrap_or_default();
     let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else { return Err(Refused::unknown(None)) };
@@ -173,6 +233,7 @@ async fn caller(request: &ServiceRequest, shared: &Data<Shared>, auth: &Arc<auth
     let checked = match auth.remembered(token) {
         Some(known) => known,
         None => {
+            strange()?;
             let (auth, token) = (Arc::clone(auth), token.to_owned());
             let asked = tokio::task::spawn_blocking(move || auth.check(&token)).await;
             asked.unwrap_or(Err(TokenError::Signature))

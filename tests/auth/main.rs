@@ -13,6 +13,7 @@ mod cors;
 mod discovery;
 mod issuers;
 mod keys;
+mod limits;
 mod refresh;
 mod scopes;
 mod worth;

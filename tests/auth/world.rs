@@ -118,7 +118,13 @@ pub(crate) fn each(check: impl Fn(&World)) {
 impl World {
     pub(crate) fn start(database: Database, settings: &[&str]) -> Self {
         let (ec, rsa) = (Key::new("c1", "ES384"), Key::new("c2", "RS384"));
-        let arguments = [&["--authentication", "required"], settings].concat();
+        // Much fails here on purpose, all of it from one address: limits are asked for where they are meant.
+        let mut arguments = [&["--authentication", "required"], settings].concat();
+        for (flag, none) in [("--failed-sign-ins", "0"), ("--address-rate", "0")] {
+            if !settings.contains(&flag) {
+                arguments.extend([flag, none]);
+            }
+        }
         let server = Server::start(&database.url, &arguments);
         let mut world = Self {
             server,
@@ -265,6 +271,21 @@ impl World {
             }
         }
         self.send("auth/authorize", &pairs)
+    }
+
+    /// The nurse signs in, from an address that a proxy tells of.
+    pub(crate) fn sign_in_from(&self, address: &str, query: &str) -> Answer {
+        self.send_from(address, &[("request", query), ("login", "nurse"), ("password", PASSWORD)])
+    }
+
+    /// Somebody else does not.
+    pub(crate) fn fail_from(&self, address: &str, query: &str) -> Answer {
+        self.send_from(address, &[("request", query), ("login", "nobody"), ("password", "wrong")])
+    }
+
+    fn send_from(&self, address: &str, pairs: &[(&str, &str)]) -> Answer {
+        let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("X-Forwarded-For", address)];
+        exchange(&self.agent, self.root(), "POST", "auth/authorize", &headers, Some(form(pairs).into_bytes())).unwrap()
     }
 
     /// A code of the nurse for a challenge.
