@@ -33,6 +33,7 @@ mod code_system;
 pub mod connection;
 mod content;
 mod cursor;
+mod database;
 mod deadline;
 mod entity;
 mod explain;

@@ -6,6 +6,8 @@ mod common;
 mod import;
 #[path = "cli/schema.rs"]
 mod schema;
+#[path = "cli/secrets.rs"]
+mod secrets;
 #[path = "cli/settings.rs"]
 mod settings;
 #[path = "cli/terminology.rs"]

@@ -3,6 +3,7 @@
 //! One struct is all three sources: Clap reads it from flags and, each variable as if it were a flag,
 //! from the environment; Serde reads it from the file, where unknown keys are errors.
 
+mod secrets;
 mod units;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use secrets::SecretFile;
 use units::{Duration, Size, TimeZone};
 
 const FILE: &str = "renraku.toml";
@@ -51,6 +53,9 @@ pub(super) struct Settings {
     /// Where the data lives: sqlite://FILE or postgres://USER@HOST/DATABASE [default: sqlite://renraku.db]
     #[arg(long, value_name = "URL")]
     database: Option<String>,
+    /// File with the password for the PostgreSQL database, where its URL has none
+    #[arg(long, value_name = "FILE")]
+    database_password_file: Option<PathBuf>,
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -128,6 +133,9 @@ pub(super) struct Settings {
     /// Private key of that certificate (PEM)
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    /// File with the passphrase of that key, when it has one
+    #[arg(long, value_name = "FILE")]
+    tls_key_passphrase_file: Option<PathBuf>,
     /// Lowest version of TLS: 1.3, or 1.2 for clients that know no better [default: 1.3]
     #[arg(long, value_name = "VERSION")]
     tls_min_version: Option<MinVersion>,
@@ -303,7 +311,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 31] = [
+const OF_SERVE: [&str; 32] = [
     "listen",
     "base_url",
     "max_body",
@@ -317,6 +325,7 @@ const OF_SERVE: [&str; 31] = [
     "cors_origins",
     "tls_cert",
     "tls_key",
+    "tls_key_passphrase_file",
     "tls_min_version",
     "client_auth",
     "client_ca",
@@ -363,7 +372,7 @@ pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
             if found { argument.hide(true) } else { argument }
         })
     };
-    let all = [&OF_SERVE[..], &OF_ENGINE, &["database"]].concat();
+    let all = [&OF_SERVE[..], &OF_ENGINE, &["database", "database_password_file"]].concat();
     command
         .mut_subcommand("import", |import| {
             hide(import, [&OF_SERVE[..], &["require_if_match", "cache_bytes", "readers"]].concat())
@@ -425,6 +434,9 @@ pub(super) struct Config {
     /// Nobody said whether fracture liaison writes resources.
     pub(super) is_liaison_unsaid: bool,
     pub(super) audit: AuditOptions,
+    /// Files that hold secrets.
+    secret_files: Vec<SecretFile>,
+    is_password_in_flags: bool,
     log: String,
     log_format: LogFormat,
 }
@@ -441,18 +453,25 @@ impl Settings {
         default_file: &Path,
     ) -> Result<Config, Failure> {
         let environment = from_environment(environment)?;
-        let file = match self.config.as_ref().or(environment.config.as_ref()) {
-            Some(path) => from_file(path)?,
-            None if default_file.exists() => from_file(default_file)?,
-            None => Self::default(),
+        let path = self.config.clone().or_else(|| environment.config.clone());
+        let path = path.or_else(|| default_file.exists().then(|| default_file.to_owned()));
+        let file = path.as_deref().map(from_file).transpose()?.unwrap_or_default();
+        let has_password = |settings: &Self| {
+            let database = settings.database.as_deref().and_then(|url| Database::parse(url).ok());
+            database.is_some_and(|database| database.has_password())
         };
-        self.over(file).over(environment).complete()
+        let (is_in_flags, is_in_file) = (has_password(&self), has_password(&file));
+        let mut config = self.over(file).over(environment).complete()?;
+        config.secret_files.extend(path.filter(|_| is_in_file).map(|path| ("database", path)));
+        config.is_password_in_flags = is_in_flags;
+        Ok(config)
     }
 
     fn over(self, lower: Self) -> Self {
         Self {
             config: self.config.or(lower.config),
             database: self.database.or(lower.database),
+            database_password_file: self.database_password_file.or(lower.database_password_file),
             listen: self.listen.or(lower.listen),
             base_url: self.base_url.or(lower.base_url),
             max_body: self.max_body.or(lower.max_body),
@@ -476,6 +495,7 @@ impl Settings {
             cors_origins: self.cors_origins.or(lower.cors_origins),
             tls_cert: self.tls_cert.or(lower.tls_cert),
             tls_key: self.tls_key.or(lower.tls_key),
+            tls_key_passphrase_file: self.tls_key_passphrase_file.or(lower.tls_key_passphrase_file),
             tls_min_version: self.tls_min_version.or(lower.tls_min_version),
             client_auth: self.client_auth.or(lower.client_auth),
             client_ca: self.client_ca.or(lower.client_ca),
@@ -526,6 +546,8 @@ impl Settings {
     fn complete(self) -> Result<Config, Failure> {
         let database = self.database.as_deref().unwrap_or("sqlite://renraku.db");
         let database = Database::parse(database).map_err(|why| Failure::new(2, format!("database: {why}")))?;
+        let database = secrets::with_password(database, self.database_password_file.as_deref())?;
+        let secret_files = self.secret_files();
         let store = StoreOptions::new(database, renraku::notebook::project);
         let engine = EngineSettings::default();
         let http = HttpSettings::default();
@@ -632,6 +654,8 @@ impl Settings {
             },
             is_liaison_unsaid: self.fls.is_none(),
             audit,
+            secret_files,
+            is_password_in_flags: false,
             log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })
@@ -639,6 +663,17 @@ impl Settings {
 }
 
 impl Settings {
+    /// The files among the settings that hold secrets.
+    fn secret_files(&self) -> Vec<SecretFile> {
+        let named = [
+            ("database_password_file", &self.database_password_file),
+            ("tls_key", &self.tls_key),
+            ("tls_key_passphrase_file", &self.tls_key_passphrase_file),
+            ("s3_credentials", &self.s3_credentials),
+        ];
+        named.into_iter().filter_map(|(setting, path)| Some((setting, path.clone()?))).collect()
+    }
+
     /// TLS, when it is set up.
     fn tls(&self) -> Result<Option<TlsSettings>, Failure> {
         let client_auth = match self.client_auth {
@@ -663,6 +698,7 @@ impl Settings {
         Ok(Some(TlsSettings {
             certificate,
             key,
+            key_passphrase: self.tls_key_passphrase_file.clone(),
             min_version: match self.tls_min_version {
                 Some(MinVersion::Tls12) => TlsVersion::V1_2,
                 Some(MinVersion::Tls13) | None => TlsVersion::V1_3,
@@ -696,7 +732,7 @@ fn from_environment(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Setti
 fn from_file(path: &Path) -> Result<Settings, Failure> {
     let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
-    toml::from_str(&text).map_err(|error| refuse(&error.to_string().trim_end()))
+    toml::from_str(&text).map_err(|error| refuse(&secrets::wrong_toml(&text, &error)))
 }
 
 impl Config {
@@ -713,6 +749,19 @@ impl Config {
             LogFormat::Json => log.json().init(),
         }
         Ok(())
+    }
+
+    /// Says where secrets are kept so that others may read them.
+    pub(super) fn tell_exposed_secrets(&self) {
+        for text in secrets::exposed(&self.secret_files) {
+            tracing::warn!("{text}");
+        }
+        if self.is_password_in_flags {
+            tracing::warn!(
+                "--database has a password in it, which every user of this machine sees among the processes; \
+                 database_password_file takes it from a file"
+            );
+        }
     }
 
     /// Opens the database and puts the engine on it.

@@ -75,6 +75,7 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
     }
     config.start_log()?;
+    config.tell_exposed_secrets();
     if config.http.is_insecure {
         tracing::warn!(%listen, "{missing}; started with --insecure");
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     AlpnError, ClientHelloResponse, SslAcceptor, SslAcceptorBuilder, SslAlert, SslContext, SslFiletype, SslMethod,
     SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
@@ -51,6 +52,8 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// The file with the passphrase of that key, when it has one.
+    pub key_passphrase: Option<PathBuf>,
     /// The lowest version that is spoken.
     pub min_version: TlsVersion,
     /// Whether clients show certificates.
@@ -64,7 +67,8 @@ pub struct TlsSettings {
 impl TlsSettings {
     fn files(&self) -> impl Iterator<Item = &Path> {
         let always = [Some(&self.certificate), Some(&self.key)];
-        always.into_iter().chain([self.client_ca.as_ref(), self.client_crl.as_ref()]).flatten().map(PathBuf::as_path)
+        let others = [self.key_passphrase.as_ref(), self.client_ca.as_ref(), self.client_crl.as_ref()];
+        always.into_iter().chain(others).flatten().map(PathBuf::as_path)
     }
 
     /// What tells that a file is another than before.
@@ -171,9 +175,10 @@ fn builder(settings: &TlsSettings) -> Result<SslAcceptorBuilder, String> {
     builder
         .set_certificate_chain_file(&settings.certificate)
         .map_err(|error| refuse(&settings.certificate, &format!("no certificate in PEM: {error}")))?;
-    builder.set_private_key_file(&settings.key, SslFiletype::PEM).map_err(|error| {
-        refuse(&settings.key, &format!("no private key in PEM, or not that of the certificate: {error}"))
-    })?;
+    let key = private_key(settings)?;
+    builder
+        .set_private_key(&key)
+        .map_err(|error| refuse(&settings.key, &format!("this is not the key of the certificate: {error}")))?;
     builder
         .check_private_key()
         .map_err(|error| refuse(&settings.key, &format!("this is not the key of the certificate: {error}")))?;
@@ -185,6 +190,32 @@ fn builder(settings: &TlsSettings) -> Result<SslAcceptorBuilder, String> {
         clients(&mut builder, settings, ca)?;
     }
     Ok(builder)
+}
+
+/// The private key of the server. Nobody is asked for a passphrase at a terminal.
+fn private_key(settings: &TlsSettings) -> Result<PKey<Private>, String> {
+    let refuse = |path: &Path, why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let pem = std::fs::read(&settings.key).map_err(|error| refuse(&settings.key, &error))?;
+    let passphrase = match &settings.key_passphrase {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| refuse(path, &error))?),
+        None => None,
+    };
+    let passphrase = passphrase.as_deref().map(|text| text.trim_end_matches(['\r', '\n']));
+    let mut is_asked = false;
+    let read = PKey::private_key_from_pem_callback(&pem, |buffer| {
+        is_asked = true;
+        let Some(bytes) = passphrase.map(str::as_bytes) else { return Ok(0) };
+        let room = buffer.get_mut(..bytes.len()).ok_or_else(ErrorStack::get)?;
+        room.copy_from_slice(bytes);
+        Ok(bytes.len())
+    });
+    read.map_err(|error| match (is_asked, passphrase) {
+        (true, None) => {
+            refuse(&settings.key, &"this key has a passphrase; name the file that holds it in tls_key_passphrase_file")
+        }
+        (true, Some(_)) => refuse(&settings.key, &"the passphrase in tls_key_passphrase_file is not that of this key"),
+        (false, _) => refuse(&settings.key, &format!("no private key in PEM: {error}")),
+    })
 }
 
 /// Asks clients for certificates.

@@ -3,6 +3,8 @@
 //! Both backends share one SQL text; Diesel writes the placeholders of each. What differs between
 //! them is in [`Connection::open`] and in `writer.rs` (the lock that serialises writers).
 
+use std::os::unix::fs::OpenOptionsExt as _;
+
 use diesel::backend::Backend;
 use diesel::connection::{Connection as _, SimpleConnection};
 use diesel::pg::Pg;
@@ -15,6 +17,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::{StoreError, view};
 
+pub use super::database::Database;
+
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// The audit of a SQLite database is a file of its own.
 const AUDIT_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/audit");
@@ -22,45 +26,6 @@ const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/po
 
 /// Number of the advisory lock that serialises writers of one PostgreSQL database.
 const WRITER_LOCK: i64 = 0x7265_6e72_616b_7501;
-
-/// Where the data lives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A SQLite file.
-    Sqlite(std::path::PathBuf),
-    /// A PostgreSQL connection URL.
-    Postgres(String),
-}
-
-impl Database {
-    /// Reads `sqlite://path` or `postgres://…`.
-    ///
-    /// # Errors
-    /// A sentence that says which forms are right.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        if let Some(path) = url.strip_prefix("sqlite://") {
-            if path.is_empty() || path == ":memory:" {
-                return Err(
-                    "the database needs a file: sqlite://renraku.db or sqlite:///var/lib/renraku/renraku.db".to_owned()
-                );
-            }
-            return Ok(Self::Sqlite(path.into()));
-        }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(url.to_owned()));
-        }
-        Err(format!(
-            "unknown database {:?}: use sqlite://FILE or postgres://USER@HOST/DATABASE",
-            url.split(':').next().unwrap_or_default()
-        ))
-    }
-
-    /// Whether it is PostgreSQL.
-    #[must_use]
-    pub const fn is_postgres(&self) -> bool {
-        matches!(self, Self::Postgres(_))
-    }
-}
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +56,9 @@ impl Connection {
         match database {
             Database::Sqlite(path) => {
                 super::deadline::sqlite::install();
+                // Records, and the key that signs tokens: a new file is for this user alone, and SQLite makes those
+                // beside it alike. Who may read one that is there is up to whoever runs this.
+                let _ = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
                 let path = path.to_string_lossy();
                 let mut connection = SqliteConnection::establish(&path).map_err(StoreError::connect)?;
                 connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;")?;

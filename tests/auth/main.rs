@@ -14,6 +14,7 @@ mod discovery;
 mod issuers;
 mod keys;
 mod limits;
+mod logs;
 mod refresh;
 mod scopes;
 mod worth;

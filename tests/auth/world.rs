@@ -160,6 +160,10 @@ impl World {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// The server without `/fhir`.
     pub(crate) fn root(&self) -> &str {
         self.server.base.trim_end_matches("/fhir")

@@ -73,6 +73,39 @@ fn it_speaks_tls_1_3_and_says_that_browsers_shall_stay_with_it() {
 }
 
 #[test]
+fn a_key_may_have_a_passphrase_and_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, database, ca) = (TempDir::new(), sqlite_database(), Authority::new("CA"));
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let identity = ca.issue("server", "127.0.0.1", 30);
+    identity.write(folder.path(), "server");
+    let cipher = openssl::symm::Cipher::aes_256_cbc();
+    let key = identity.key.private_key_to_pem_pkcs8_passphrase(cipher, b"s3cret-marker").unwrap();
+    std::fs::write(path("server.key"), key).unwrap();
+    std::fs::write(path("right"), "s3cret-marker\n").unwrap();
+    std::fs::write(path("wrong"), "s3cret-marked\n").unwrap();
+    let (certificate, key, right) = (path("server.pem"), path("server.key"), path("right"));
+    let files = ["--tls-cert", &certificate, "--tls-key", &key];
+    let mode = |path: &str, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    (mode(&key, 0o640), mode(&right, 0o644));
+    let log = ["--log", "trace", "--tls-key-passphrase-file", &right];
+    let server = Server::start(&database.url, &[&files[..], &log].concat());
+    ask(&server, &ca, None, None).unwrap();
+    let log = server.log();
+    assert!(log.contains(&format!("tls_key_passphrase_file: {right} may be read")), "{log}");
+    assert!(!log.contains("tls_key: ") && !log.contains("s3cret"), "{log}");
+    drop(server);
+    for (more, reason) in
+        [(&[][..], "has a passphrase"), (&["--tls-key-passphrase-file", &path("wrong")], "is not that of this key")]
+    {
+        let start = ["serve", "--listen", "127.0.0.1:0", "--no-guide", "--database", &database.url];
+        let output = renraku(folder.path()).args([&start[..], &files, more].concat()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(reason) && !said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
 fn tls_1_2_can_be_allowed() {
     let (folder, database, ca) = (TempDir::new(), sqlite_database(), Authority::new("CA"));
     let server = serve(&folder, &database.url, &ca, &["--tls-min-version", "1.2"]);
