@@ -209,7 +209,7 @@ impl Primitive {
             Self::Instant => "秒と時差のある時点 (\"2026-11-23T09:05:00.123+09:00\" など)",
             Self::Integer => " -2147483648 から 2147483647 までの引用符なしの整数 (42 など)",
             Self::Markdown | Self::String => {
-                "空白だけでなく、制御文字 (タブと改行を除く) を含まない、1 MiB までの JSON 文字列 (\"text\" など)"
+                "空でなく、制御文字 (タブと改行を除く) を含まない、1 MiB までの JSON 文字列 (\"text\" など)"
             }
             Self::Oid => " OID (\"urn:oid:1.2.392.100495\" など)",
             Self::PositiveInt => " 1 から 2147483647 までの引用符なしの整数 (1 など)",
@@ -242,8 +242,8 @@ impl Primitive {
             Self::Instant => "an instant with seconds and time zone, such as \"2026-11-23T09:05:00.123+09:00\"",
             Self::Integer => "a whole JSON number without quotes from -2147483648 to 2147483647, such as 42",
             Self::Markdown | Self::String => {
-                "a JSON string of at most 1 MiB that holds more than spaces and no control characters except tab and \
-                 line end, such as \"text\""
+                "a JSON string of at most 1 MiB that is not empty and has no control characters except tab and line end, \
+                 such as \"text\""
             }
             Self::Oid => "an OID, such as \"urn:oid:1.2.392.100495\"",
             Self::PositiveInt => "a whole JSON number without quotes from 1 to 2147483647, such as 1",
@@ -300,25 +300,27 @@ const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
+/// Spaces alone are a bad idea, but no error: "strings SHOULD always contain non-whitespace content"
+/// (datatypes.html#string).
 fn is_string(text: &str) -> bool {
     // Without early exits: the compiler makes vector instructions of this.
-    let (mut has_content, mut has_control) = (false, false);
+    let mut has_control = false;
     for byte in text.bytes() {
-        has_content |= byte > b' ';
         has_control |= byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     }
-    has_content && !has_control && (text.len() <= MAX_STRING || text.chars().count() <= MAX_STRING)
+    !text.is_empty() && !has_control && (text.len() <= MAX_STRING || text.chars().count() <= MAX_STRING)
 }
 
 fn is_code(text: &str) -> bool {
     let mut after_space = true;
     for byte in text.bytes() {
-        if is_space(byte) {
+        if byte == b' ' {
             if after_space {
                 return false;
             }
             after_space = true;
         } else if byte < b' ' {
+            // "no whitespace other than single spaces in the contents" (datatypes.html#code)
             return false;
         } else {
             after_space = false;
@@ -425,8 +427,8 @@ mod tests {
 
     #[test]
     fn strings_hold_something_and_no_control_characters() {
-        let right = ["a", " a\r\n\tb", "山田　太郎", "\u{7f}"];
-        let wrong = [" ", "\n", "a\u{0}", "\u{1b}x", "a\u{b}"];
+        let right = ["a", " a\r\n\tb", "山田　太郎", "\u{7f}", " "];
+        let wrong = ["", "a\u{0}", "\u{1b}x", "a\u{b}"];
         text("string", &right, &wrong);
         text("markdown", &right, &wrong);
     }
@@ -440,7 +442,7 @@ mod tests {
 
     #[test]
     fn codes_have_single_spaces_inside_only() {
-        text("code", &["a", "a b c", "entered-in-error"], &[" a", "a ", "a  b", "\t", "a\u{1}"]);
+        text("code", &["a", "a b c", "entered-in-error"], &[" a", "a ", "a  b", "\t", "a\tb", "a\u{1}"]);
     }
 
     #[test]

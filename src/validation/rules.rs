@@ -9,6 +9,7 @@ mod conformance;
 mod contained;
 mod identity;
 mod narrative;
+mod operation;
 mod profiling;
 pub(crate) mod questionnaire;
 pub(crate) mod remark;
@@ -44,6 +45,7 @@ pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<
     let remarks = match type_name {
         "Bundle" => bundle::check(node),
         "QuestionnaireResponse" => questionnaire(run, node, scope),
+        "OperationDefinition" => return operation::resource(run, node, place),
         _ => return,
     };
     for remark in remarks {
@@ -132,6 +134,7 @@ fn primitive_value<'r>(
             }
         }
         (Class::Text | Class::Markdown, Some(text)) => {
+            values::blank(text, remarks);
             values::text(text, remarks);
             let is_refused = if class == Class::Markdown {
                 !run.options.allow_html_in_markdown || run.options.security_checks

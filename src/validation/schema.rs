@@ -18,8 +18,8 @@ use crate::r4::primitives::Primitive;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Something that is no space, and no control characters but tab and line ends.
-const TEXT: &str = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\x00-\x20][^\x00-\x08\x0B\x0C\x0E-\x1F]*$";
+/// No control characters but tab and line ends.
+const TEXT: &str = r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*$";
 
 /// The schema of a resource type, complete in itself; `None` for what is not a resource type.
 #[must_use]

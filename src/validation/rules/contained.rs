@@ -48,7 +48,8 @@ pub(super) fn element<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'
     }
 }
 
-/// `dom-3`
+/// `dom-3`: each contained resource is referred to from its container, from another one that is, or refers to
+/// its container. References among contained resources that nothing outside them leads to do not count.
 pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<'_>) {
     let node = node_of(&item);
     let contained = node.list("contained");
@@ -56,15 +57,34 @@ pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<
         return;
     }
     let mut named = HashSet::new();
-    fragments(node, &mut named);
-    for (index, resource) in contained.iter().enumerate() {
-        let is_named = resource.text("id").is_some_and(|id| named.contains(id));
-        let names_container = || {
+    for (_, value) in node.members().iter().filter(|(name, _)| name != "contained") {
+        fragments(value, &mut named);
+    }
+    let own: Vec<HashSet<&str>> = contained
+        .iter()
+        .map(|resource| {
             let mut own = HashSet::new();
             fragments(resource, &mut own);
-            own.contains("")
-        };
-        if !is_named && !names_container() {
+            own
+        })
+        .collect();
+    let mut is_reached = vec![false; contained.len()];
+    loop {
+        let mut has_grown = false;
+        for ((resource, own), reached) in contained.iter().zip(&own).zip(&mut is_reached) {
+            let is_named = own.contains("") || resource.text("id").is_some_and(|id| named.contains(id));
+            if is_named && !*reached {
+                *reached = true;
+                has_grown = true;
+                named.extend(own);
+            }
+        }
+        if !has_grown {
+            break;
+        }
+    }
+    for (index, resource) in contained.iter().enumerate() {
+        if is_reached.get(index) == Some(&false) {
             let id = resource.text("id").unwrap_or_default().to_owned();
             let here = place.child("contained", Some(index));
             run.report(Severity::Error, IssueCode::Invariant, "contained-unnamed", vec![id], &here);

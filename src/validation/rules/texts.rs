@@ -412,4 +412,29 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "{0} is no resource; references lead to resources",
         "{0} はリソースではありません。参照先はリソースです",
     ),
+    (
+        "text-blank",
+        "the text holds nothing but spaces; leave the element out, or say in an extension why there is no value",
+        "テキストが空白だけです。要素を省くか、値がない理由を拡張で示してください",
+    ),
+    (
+        "operation-profile",
+        "the profile {0} is not known here; the parameters were not compared with it",
+        "プロファイル {0} が見つからないため、パラメータを照合していません",
+    ),
+    (
+        "operation-profile-type",
+        "{0} is a profile on {1}; a profile on Parameters belongs here",
+        "{0} は {1} のプロファイルです。ここには Parameters のプロファイルが必要です",
+    ),
+    (
+        "operation-conflict",
+        "the {0} of the parameter is {1}, but {2} in the profile {3}; they must not conflict",
+        "パラメータの {0} は {1} ですが、プロファイル {3} では {2} です。矛盾してはなりません",
+    ),
+    (
+        "coding-no-system",
+        "the code {0} has no system; a code means something in its system only",
+        "コード {0} に system がありません。コードは system があって初めて意味を持ちます",
+    ),
 ];

@@ -92,7 +92,8 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(place, byte)| match place {
             8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
+            // "use all lowercase" (datatypes.html#uri, of UUIDs)
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
         })
 }
 
@@ -104,6 +105,13 @@ fn is_oid(text: &str) -> bool {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
     };
     is_first && text.contains('.') && parts.all(is_number)
+}
+
+/// A text of nothing but spaces: "strings SHOULD always contain non-whitespace content" (datatypes.html#string).
+pub(crate) fn blank(text: &str, remarks: &mut Vec<Remark>) {
+    if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
+        remarks.push(Remark::warning(IssueCode::Value, "text-blank", ""));
+    }
 }
 
 /// A text that would run as script where somebody shows it without care (security.html#narrative).
@@ -203,6 +211,7 @@ mod tests {
             assert_eq!(judge(fine), [""; 0], "{fine}");
         }
         assert_eq!(judge("urn:uuid:c757873d-ec9a-4326-a141-556f43239520asdf"), ["uri-uuid"]);
+        assert_eq!(judge("urn:uuid:C757873D-EC9A-4326-A141-556F43239520"), ["uri-uuid"]);
         assert_eq!(judge("urn:oid:1.02"), ["uri-oid"]);
         assert_eq!(judge("oid:1.2"), ["uri-scheme"]);
     }

@@ -192,7 +192,7 @@ fn primitives_have_their_format() {
     refused(r#"{"resourceType":"Patient","active":"true"}"#, Value, "Patient.active", "without quotes");
     refused(&observation(r#","valueDateTime":"x""#), Value, "Observation.value", "valueDateTime must be");
     refused(
-        r#"{"resourceType":"Patient","name":[{"given":["a"," "]}]}"#,
+        r#"{"resourceType":"Patient","name":[{"given":["a","\u0001"]}]}"#,
         Value,
         "Patient.name[0].given[1]",
         "given must be",

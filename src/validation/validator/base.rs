@@ -58,8 +58,51 @@ fn conditions<'i>(rules: impl IntoIterator<Item = &'i Invariant>) -> Vec<Conditi
     rules
         .into_iter()
         .filter(|rule| !STRUCTURAL.contains(&rule.key.as_str()))
-        .map(|rule| Condition::new(Arc::new(rule.clone())))
+        .map(|rule| Condition::new(Arc::new(amended(rule.clone()))))
         .collect()
+}
+
+/// Invariants whose expression in R4 (4.0.1) does not say what their words say; with what does. Later versions
+/// and HL7's validator correct them likewise.
+const AMENDED: &[(&str, &str)] = &[
+    // Nothing is no `true`: without a `fullUrl`, which requests need not have, there is nothing to refuse.
+    ("bdl-8", "fullUrl.exists() implies fullUrl.contains('/_history/').not()"),
+    // "If there are more than one enableWhen, enableBehavior must be specified."
+    ("que-12", "enableWhen.count() >= 2 implies enableBehavior.exists()"),
+    ("que-7", "operator = 'exists' implies (answer is boolean)"),
+    // `category` holds concepts, never a string.
+    (
+        "con-3",
+        "(verificationStatus.coding.where(system='http://terminology.hl7.org/CodeSystem/condition-ver-status' and \
+         code = 'entered-in-error').empty() and category.coding.where(system=\
+         'http://terminology.hl7.org/CodeSystem/condition-category' and code = 'problem-list-item').exists()) \
+         implies clinicalStatus.exists()",
+    ),
+    // `when` repeats.
+    ("tim-9", "offset.empty() or (when.exists() and when.select($this in ('C' | 'CM' | 'CD' | 'CV')).allFalse())"),
+    (
+        "eld-19",
+        r#"path.matches('^[^\\s\\.,:;\\\'\"\\/|?!@#$%&*()\\[\\]{}]{1,64}(\\.[^\\s\\.,:;\\\'\"\\/|?!@#$%&*()\\[\\]{}]{1,64}(\\[x\\])?(\\:[^\\s\\.]+)?)*$')"#,
+    ),
+    ("eld-20", r"path.matches('^[A-Za-z][A-Za-z0-9]*(\\.[a-z][A-Za-z0-9]*(\\[x])?)*$')"),
+    // A parameter may have a type of resource as its type, which means a reference to it in requests.
+    (
+        "opd-3",
+        "targetProfile.exists() implies (type = 'Reference' or type = 'canonical' or \
+         type.memberOf('http://hl7.org/fhir/ValueSet/resource-types'))",
+    ),
+];
+/// What names of definitions look like (`csd-0` and its like): optional almost everywhere, and whole names are meant.
+const NAME: &str = "name.matches('[A-Z]([A-Za-z0-9_]){0,254}')";
+const WHOLE_NAME: &str = "name.exists() implies name.matches('^[A-Z]([A-Za-z0-9_]){0,254}$')";
+
+fn amended(rule: Invariant) -> Invariant {
+    let right = match AMENDED.iter().find(|(key, _)| *key == rule.key) {
+        Some((_, right)) => right,
+        None if rule.expression == NAME => WHOLE_NAME,
+        None => return rule,
+    };
+    Invariant { expression: right.to_owned(), ..rule }
 }
 
 fn base_element(element: &Element) -> BaseElement {
@@ -73,8 +116,16 @@ fn base_element(element: &Element) -> BaseElement {
         targets: found.targets.iter().cloned().map(full_url).collect(),
         ..TypeRef::default()
     });
+    let is_simple =
+        element.types.iter().any(|found| found.profiles.iter().any(|profile| profile.ends_with("/SimpleQuantity")));
+    let simple = is_simple.then(|| Invariant {
+        key: "sqty-1".to_owned(),
+        is_error: true,
+        human: "The comparator is not used on a SimpleQuantity".to_owned(),
+        expression: "($this is Quantity) implies comparator.empty()".to_owned(),
+    });
     BaseElement {
-        conditions: conditions(&element.invariants),
+        conditions: conditions(element.invariants.iter().chain(&simple)),
         binding: binding.filter(|binding| binding.strength >= Strength::Extensible || binding.max_value_set.is_some()),
         targets: targets.collect(),
     }

@@ -20,7 +20,20 @@ const MIME_TYPES: &str = "http://hl7.org/fhir/ValueSet/mimetypes";
 impl<'r> Run<'_, 'r> {
     pub(super) fn binding(&mut self, binding: &Binding, item: Item<'r>, place: &Place<'_>, of: &str) {
         let node = node_of(&item);
-        let Some(codes) = codes(&definitions().get(item.type_id).name, node) else { return };
+        let type_name = definitions().get(item.type_id).name.as_str();
+        let Some(mut codes) = codes(type_name, node) else { return };
+        // A Coding without a system is a code of nothing, so it is in no value set (datatypes.html#Coding).
+        if matches!(type_name, "CodeableConcept" | "Coding") && codes.iter().any(|code| code.system.is_none()) {
+            let (named, nameless): (Vec<CodeRef<'_>>, _) = codes.into_iter().partition(|code| code.system.is_some());
+            codes = named;
+            if let Some(code) = nameless.first().filter(|_| codes.is_empty()) {
+                let is_required = binding.strength == Strength::Required;
+                let severity = if is_required { Severity::Error } else { Severity::Warning };
+                let parameters = vec![code.code.to_owned()];
+                self.report(severity, IssueCode::CodeInvalid, "coding-no-system", parameters, place);
+                return;
+            }
+        }
         if binding.strength >= Strength::Extensible && !binding.value_set.is_empty() {
             let is_required = binding.strength == Strength::Required;
             self.bound(&binding.value_set, &codes, Bound::of(is_required), place, of);
