@@ -19,6 +19,9 @@ use renraku::r4::outcome::Severity;
 use renraku::terminology::Terminology;
 use renraku::validation::{Finding, Language, Options, Validator};
 
+#[path = "validator/probes.rs"]
+mod probes;
+
 /// Least shares of cases agreed on, in percent. They only go up.
 const BASE_FLOOR: f64 = 97.3;
 const PROFILE_FLOOR: f64 = 94.2;
