@@ -206,6 +206,7 @@ fn the_definitions_of_the_standard_are_sound() {
         "expression",
         "filter-",
         "binding-no",
+        "binding-loosened",
         "extension-url",
         "extension-part",
     ];

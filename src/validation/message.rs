@@ -229,6 +229,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "拡張 {0} はここ ({1}) では使用できません。使用できる場所: {2}",
     ),
     (
+        "extension-context-invariant",
+        "the extension {0} may not be used here: of the element that has it, {1} must be true",
+        "拡張 {0} はここでは使用できません。拡張を持つ要素について {1} が真である必要があります",
+    ),
+    (
         "extension-modifier",
         "the extension {0} is a modifier and belongs in modifierExtension",
         "拡張 {0} は修飾拡張なので modifierExtension に置く必要があります",

@@ -30,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) is_logical: bool,
     /// Where an extension may be used: (kind, expression).
     pub(crate) contexts: Vec<(String, String)>,
+    /// What must be true of an element that has an extension (StructureDefinition.contextInvariant).
+    pub(crate) context_invariants: Vec<String>,
     pub(crate) tree: Tree,
 }
 
@@ -123,6 +125,12 @@ impl Snapshots {
             is_profile: true,
             is_logical: definition.text("kind") == Some("logical"),
             contexts: definition.list("context").iter().map(context).collect(),
+            context_invariants: definition
+                .list("contextInvariant")
+                .iter()
+                .filter_map(Node::as_str)
+                .map(str::to_owned)
+                .collect(),
             tree,
         })
     }
@@ -143,6 +151,7 @@ impl Snapshots {
             is_profile: true,
             is_logical: whole.is_logical,
             contexts: Vec::new(),
+            context_invariants: Vec::new(),
             tree,
         })
     }
@@ -382,6 +391,7 @@ fn core_type(name: &str) -> Option<Snapshot> {
         is_profile: false,
         is_logical: false,
         contexts: Vec::new(),
+        context_invariants: Vec::new(),
         tree: Tree::from_snapshot(elements)?,
     })
 }

@@ -4,13 +4,14 @@
 //! FHIR R4 profiling.html, defining-extensions.html, elementdefinition.html (ElementDefinition.fixed[x],
 //! .binding, .constraint).
 
+use super::terminology;
 use crate::fhirpath::{FhirPathError, Query, Typing};
 use crate::format::json::Node;
 use crate::r4::canonical::split;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::r4::{Kind, TypeId, definitions};
 use crate::validation::place::Place;
-use crate::validation::profile::element::{CORE, ElementDef};
+use crate::validation::profile::element::{CORE, ElementDef, Strength, TypeRef};
 use crate::validation::profile::snapshot::Snapshots;
 use crate::validation::profile::tree::{Tree, capitalised};
 use crate::validation::validator::Run;
@@ -32,6 +33,11 @@ const ORDERED: &[&str] = &[
     "Count",
 ];
 
+/// What can hold codes, with what is derived from it.
+const BINDABLE: &[&str] = &["Coding", "CodeableConcept", "Quantity", "string", "uri"];
+/// Definitions that are derived from each other are followed so far.
+const MAX_CHAIN: usize = 20;
+
 fn error(run: &mut Run<'_, '_>, message: &'static str, parameters: &[&str], place: &Place<'_>) {
     let parameters = parameters.iter().map(|parameter| (*parameter).to_owned()).collect();
     run.report(Severity::Error, IssueCode::BusinessRule, message, parameters, place);
@@ -46,6 +52,16 @@ pub(super) fn structure_definition(run: &mut Run<'_, '_>, node: &Node<'_>, place
             if !node.list(member).is_empty() {
                 error(run, "profile-context", &[member, type_name], &place.child(member, Some(0)));
             }
+        }
+    }
+    for (index, context) in node.list("context").iter().enumerate() {
+        if let Some(text) = context.text("expression").filter(|_| context.text("type") == Some("fhirpath")) {
+            terminology::read(run, text, &place.child("context", Some(index)).child("expression", None));
+        }
+    }
+    for (index, text) in node.list("contextInvariant").iter().enumerate() {
+        if let Some(text) = text.as_str() {
+            terminology::read(run, text, &place.child("contextInvariant", Some(index)));
         }
     }
     let Some(base) = node.text("baseDefinition") else { return };
@@ -127,12 +143,17 @@ fn elements(run: &mut Run<'_, '_>, node: &Node<'_>, base: &str, type_name: &str,
             error(run, "profile-path", &[&def.path, &base.url], &here.child("path", None));
             continue;
         }
-        if let Some(known) = at_path(&base.tree, &def.path).filter(|_| def.slice_name.is_none()) {
-            narrows(run, &def, known, &here);
+        if let Some(known) = at_path(&base.tree, &def.path) {
+            if def.slice_name.is_none() {
+                narrows(run, &def, known, &here);
+            }
+            types_narrow(run, &def, known, &here);
+            binding_narrows(run, &def, known, &here);
         }
         value_set(run, &def, &here);
         if let Some(tree) = found {
             typed(run, element, tree, &here);
+            bindable(run, &def, tree, &here);
         }
         constraints(run, element, found, &here);
     }
@@ -160,18 +181,83 @@ fn narrows(run: &mut Run<'_, '_>, def: &ElementDef, known: &Tree, place: &Place<
     {
         error(run, "profile-min", &[&def.path, &least.to_string()], &place.child("min", None));
     }
+}
+
+/// Types are some of those the element has, or special ones of these (profiling.html#slicing, #limitations), and
+/// lead to some of what these lead to.
+fn types_narrow(run: &mut Run<'_, '_>, def: &ElementDef, known: &Tree, place: &Place<'_>) {
     let all = definitions();
     for (index, own) in def.types.iter().enumerate() {
-        let Some(own_id) = all.type_id(&own.code) else { continue };
-        let fits =
-            known.def.types.is_empty()
-                || known.def.types.iter().any(|found| {
-                    found.code == own.code || all.type_id(&found.code).is_none_or(|id| all.is_a(own_id, id))
-                });
-        if !fits {
-            let wanted: Vec<&str> = known.def.types.iter().map(|found| found.code.as_str()).collect();
-            error(run, "profile-type-new", &[&own.code, &wanted.join(", ")], &place.child("type", Some(index)));
+        let own_id = all.type_id(&own.code);
+        // What is no bare name is a type of somebody's own.
+        if own_id.is_none() && !own.code.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+            continue;
         }
+        let is_it = |found: &&TypeRef| {
+            found.code == own.code
+                || own_id.is_some_and(|own| all.type_id(&found.code).is_none_or(|id| all.is_a(own, id)))
+        };
+        let mut fitting = known.def.types.iter().filter(is_it).peekable();
+        let here = place.child("type", Some(index));
+        if fitting.peek().is_none() && !known.def.types.is_empty() {
+            let wanted: Vec<&str> = known.def.types.iter().map(|found| found.code.as_str()).collect();
+            error(run, "profile-type-new", &[&own.code, &wanted.join(", ")], &here);
+            continue;
+        }
+        let wanted: Vec<&TypeRef> = fitting.collect();
+        let is_open = wanted.iter().any(|found| found.targets.is_empty());
+        if own.targets.is_empty() || wanted.is_empty() || is_open {
+            continue;
+        }
+        let targets: Vec<&str> = wanted.iter().flat_map(|found| &found.targets).map(String::as_str).collect();
+        if !own.targets.iter().any(|target| targets.iter().any(|wanted| leads_to(run, target, wanted))) {
+            error(run, "profile-target-new", &[&own.targets.join(", "), &targets.join(", ")], &here);
+        }
+    }
+}
+
+/// Whether what conforms to one target conforms to another; what is not known may.
+fn leads_to(run: &Run<'_, '_>, target: &str, wanted: &str) -> bool {
+    let all = definitions();
+    let core = |url: &str| url.strip_prefix(CORE).and_then(|name| all.type_id(name));
+    let mut current = split(target).0.to_owned();
+    for _ in 0..MAX_CHAIN {
+        if current == split(wanted).0 {
+            return true;
+        }
+        if let Some(own) = core(&current) {
+            return core(wanted).is_some_and(|wanted| all.is_a(own, wanted));
+        }
+        let Some(known) = run.validator.definition("StructureDefinition", &current) else { return true };
+        let Some(base) = known.text("baseDefinition") else { return true };
+        current = split(base).0.to_owned();
+    }
+    true
+}
+
+/// A required binding stays one (profiling.html#binding): a code that must be of a set cannot be free again.
+fn binding_narrows(run: &mut Run<'_, '_>, def: &ElementDef, known: &Tree, place: &Place<'_>) {
+    if let (Some(own), Some(base)) = (&def.binding, &known.def.binding)
+        && base.strength == Strength::Required
+        && own.strength < Strength::Required
+    {
+        error(run, "binding-loosened", &[&base.value_set], &place.child("binding", None));
+    }
+}
+
+/// "Binding can only be present for coded elements, string, and uri" (elementdefinition.html, eld-11), also where
+/// the types are those of the base.
+fn bindable(run: &mut Run<'_, '_>, def: &ElementDef, tree: &Tree, place: &Place<'_>) {
+    let all = definitions();
+    let holds_codes = |found: &TypeRef| {
+        // An unknown type, and one that may be anything, may.
+        let Some(id) = all.type_id(&found.code) else { return true };
+        let is = |name: &str| all.type_id(name).is_some_and(|wanted| all.is_a(id, wanted));
+        all.get(id).is_abstract || BINDABLE.iter().any(|name| is(name))
+    };
+    if def.binding.is_some() && !tree.def.types.is_empty() && !tree.def.types.iter().any(holds_codes) {
+        let types: Vec<&str> = tree.def.types.iter().map(|found| found.code.as_str()).collect();
+        error(run, "binding-no-codes", &[&types.join(", ")], &place.child("binding", None));
     }
 }
 

@@ -332,7 +332,8 @@ fn constraints(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
     }
 }
 
-fn read(run: &mut Run<'_, '_>, text: &str, place: &Place<'_>) {
+/// Reports what is no FHIRPath.
+pub(super) fn read(run: &mut Run<'_, '_>, text: &str, place: &Place<'_>) {
     if let Err(found @ FhirPathError::Syntax { .. }) = parser::parse(text) {
         error(run, "expression", &[text, &found.to_string()], place);
     }

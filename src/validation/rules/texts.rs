@@ -408,6 +408,21 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "{0} は順序のある値のためのものですが、要素の型は {1} です",
     ),
     (
+        "profile-target-new",
+        "none of {0} is one of what this may refer to: {1}",
+        "{0} はいずれも、参照できるもの ({1}) に含まれません",
+    ),
+    (
+        "binding-loosened",
+        "the element is bound to {0}, required; a profile can only restrict",
+        "要素は {0} に required で結び付けられています。プロファイルで緩めることはできません",
+    ),
+    (
+        "binding-no-codes",
+        "a binding is for what can hold codes, but the element is a {0}",
+        "binding はコードを持てる要素のためのものですが、要素の型は {0} です",
+    ),
+    (
         "profile-target",
         "{0} is no resource; references lead to resources",
         "{0} はリソースではありません。参照先はリソースです",

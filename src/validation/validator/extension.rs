@@ -2,9 +2,9 @@
 //!
 //! FHIR R4 extensibility.html, defining-extensions.html#context.
 
-use super::{Run, Scope, is_example};
+use super::{Run, Scope, Terms, is_example};
 use crate::fhirpath::general::Entry;
-use crate::fhirpath::{Item, Query};
+use crate::fhirpath::{Environment, Item, Query};
 use crate::r4::definitions;
 use crate::r4::outcome::{IssueCode, Severity};
 use crate::validation::instance::node_of;
@@ -65,6 +65,7 @@ impl<'r> Run<'_, 'r> {
             self.report(Severity::Error, IssueCode::Structure, message, vec![url.to_owned()], place);
         }
         self.context(&profile, owner, place, scope);
+        self.context_invariants(item, &profile, owner, place, scope);
         self.parts(item, &profile, place);
         self.conform(item, &profile, place, scope);
     }
@@ -108,6 +109,38 @@ impl<'r> Run<'_, 'r> {
             let allowed: Vec<&str> = contexts.iter().map(|(_, expression)| expression.as_str()).collect();
             let parameters = vec![profile.snapshot.url.clone(), path, allowed.join(", ")];
             self.report(Severity::Error, IssueCode::Structure, "extension-context", parameters, place);
+        }
+    }
+
+    /// "all the rules must be true" of the element that has the extension (StructureDefinition.contextInvariant);
+    /// `%extension` is the extension itself. What cannot be asked is told of where it is defined.
+    fn context_invariants(
+        &mut self,
+        item: Item<'r>,
+        profile: &Profile,
+        owner: Item<'r>,
+        place: &Place<'_>,
+        scope: &Scope<'_, 'r>,
+    ) {
+        if profile.snapshot.context_invariants.is_empty() {
+            return;
+        }
+        let codes = Terms(self.validator.codes());
+        let variables = [("extension".to_owned(), vec![Entry::Part(item)])];
+        let broken = |text: &&String| {
+            let Ok(query) = Query::lenient(text) else { return false };
+            let environment = Environment {
+                terminology: Some(&codes),
+                conformance: Some(self.validator),
+                variables: &variables,
+                ..scope.environment()
+            };
+            matches!(query.holds(owner, &environment), Ok(None | Some(false)))
+        };
+        let broken: Vec<&String> = profile.snapshot.context_invariants.iter().filter(broken).collect();
+        for text in broken {
+            let parameters = vec![profile.snapshot.url.clone(), text.clone()];
+            self.report(Severity::Error, IssueCode::Invariant, "extension-context-invariant", parameters, place);
         }
     }
 }
