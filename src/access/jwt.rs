@@ -207,16 +207,22 @@ impl<'a> Unverified<'a> {
         Ok(Self { signed: signed.as_bytes(), signature, algorithm, key_id, claims })
     }
 
-    /// Whether one of these keys could have signed it by its name.
+    /// Whether one of these keys is the one it names.
     #[must_use]
     pub fn is_known_to(&self, keys: &[Key]) -> bool {
-        keys.iter().any(|key| self.names(key))
+        !self.candidates(keys).is_empty()
     }
 
-    fn names(&self, key: &Key) -> bool {
-        match (&self.key_id, &key.id) {
-            (Some(wanted), Some(own)) => wanted == own,
-            (Some(_), None) | (None, _) => true,
+    /// The keys that it can be signed with: those it names. Where it names none, or they have no names, the only one
+    /// that is for its algorithm; with several of those a name is a must (OpenID Connect Core 1.0 section 10.1).
+    fn candidates<'k>(&self, keys: &'k [Key]) -> Vec<&'k Key> {
+        let able: Vec<&Key> = keys.iter().filter(|key| key.can(self.algorithm)).collect();
+        let is_named = |key: &&&Key| self.key_id.is_some() && self.key_id == key.id;
+        let named: Vec<&Key> = able.iter().filter(is_named).copied().collect();
+        match able.as_slice() {
+            _ if !named.is_empty() => named,
+            [only] if self.key_id.is_none() || only.id.is_none() => able,
+            _ => Vec::new(),
         }
     }
 
@@ -225,14 +231,14 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// When none did.
     pub fn verify(self, keys: &[Key]) -> Result<Map<String, Value>, TokenError> {
-        let mut tried = false;
-        for key in keys.iter().filter(|key| self.names(key) && key.can(self.algorithm)) {
-            tried = true;
-            if self.is_signed_by(&key.key).unwrap_or(false) {
-                return Ok(self.claims);
-            }
+        let candidates = self.candidates(keys);
+        if candidates.is_empty() {
+            return Err(TokenError::UnknownKey);
         }
-        Err(if tried { TokenError::Signature } else { TokenError::UnknownKey })
+        if candidates.iter().any(|key| self.is_signed_by(&key.key).unwrap_or(false)) {
+            return Ok(self.claims);
+        }
+        Err(TokenError::Signature)
     }
 
     fn is_signed_by(&self, key: &PKeyRef<Public>) -> Result<bool, ErrorStack> {

@@ -246,14 +246,34 @@ pub(super) fn synchronise(connection: &mut Connection) -> Result<Option<Arc<Regi
     if new.is_empty() && there.is_empty() {
         return Ok(None);
     }
+    // What is defined alike elsewhere now is the same parameter, rows and all: our guide's, once they are resources.
+    let mut added = Vec::new();
+    for wanted in new {
+        let is_same = |row: &&Row| {
+            row.type_number == i64::from(wanted.type_number)
+                && row.code == wanted.code
+                && row.definition == wanted.definition
+        };
+        let name = there.iter().find(|(_, row)| is_same(row)).map(|(name, _)| name.clone());
+        match name.and_then(|name| there.remove(&name)) {
+            Some(row) => set_source(connection, row.number, &wanted)?,
+            None => added.push(wanted),
+        }
+    }
+    if !added.is_empty() || !there.is_empty() {
+        let codes = |codes: Vec<&str>| codes.join(" ");
+        let come = codes(added.iter().map(|wanted| wanted.code.as_str()).collect());
+        let go = codes(there.values().map(|row| row.code.as_str()).collect());
+        tracing::info!(come, go, "search parameters beyond the standard change");
+    }
     for row in there.values() {
-        tracing::info!(code = row.code, url = row.url, number = row.number, "a search parameter goes");
+        tracing::debug!(code = row.code, url = row.url, number = row.number, "a search parameter goes");
         set_state(connection, row.number, REMOVING)?;
     }
     let highest = number(connection, &Statement::new("SELECT coalesce(max(number), 0) AS n FROM search_parameter"))?;
     let highest = i32::try_from(highest).unwrap_or(i32::MAX);
     let next = if highest == 0 { 0 } else { serial_of(highest).saturating_add(1) };
-    for (serial, wanted) in (next..).zip(new) {
+    for (serial, wanted) in (next..).zip(added) {
         let Some(given) = custom_number(serial, wanted.type_number) else {
             return Err(StoreError::Database("all numbers of search parameters are given".to_owned()));
         };
@@ -261,7 +281,7 @@ pub(super) fn synchronise(connection: &mut Connection) -> Result<Option<Arc<Regi
         count.bind(i64::from(wanted.type_number));
         let total = number(connection, &count)?;
         let state = if total == 0 { ACTIVE } else { BUILDING };
-        tracing::info!(code = wanted.code, url = wanted.url, number = given, total, "a search parameter comes");
+        tracing::debug!(code = wanted.code, url = wanted.url, number = given, total, "a search parameter comes");
         let mut add = Statement::new(
             "INSERT INTO search_parameter (number, type, code, url, source, definition, state, position, done, total) VALUES ",
         );
@@ -285,6 +305,13 @@ pub(super) fn synchronise(connection: &mut Connection) -> Result<Option<Arc<Regi
     statement.bind(text.as_str()).sql(") ON CONFLICT (name) DO UPDATE SET value = ").bind(text.as_str());
     connection.execute(&statement)?;
     load(connection).map(Some)
+}
+
+fn set_source(connection: &mut Connection, number: i64, wanted: &Wanted) -> Result<(), StoreError> {
+    let mut statement = Statement::new("UPDATE search_parameter SET source = ");
+    statement.bind(wanted.source.as_str()).sql(", url = ").bind(wanted.url.as_str());
+    statement.sql(" WHERE number = ").bind(number);
+    connection.execute(&statement).map(|_| ())
 }
 
 fn set_state(connection: &mut Connection, number: i64, state: i64) -> Result<(), StoreError> {

@@ -190,6 +190,43 @@ fn an_issuer_that_answers_for_another_is_not_believed() {
     assert!(!world.is_believed(&key.sign(&issuer.claims(json!({ "iss": "https://other.example" })))));
 }
 
+/// OpenID Connect Core 1.0 section 10.1: with several keys a token must name its own. Nothing of it is in a database.
+#[test]
+fn a_token_that_names_no_key_counts_where_there_is_one_for_its_algorithm() {
+    let (one, two, other) = (Key::new("e1", "ES256"), Key::new("e2", "ES256"), Key::new("r1", "RS256"));
+    let world_of = |keys: &[&Key], is_named: bool| {
+        let issuer = Issuer::start(keys, None);
+        if !is_named {
+            issuer
+                .published
+                .lock()
+                .unwrap()
+                .iter_mut()
+                .for_each(|key| drop(key.as_object_mut().unwrap().remove("kid")));
+        }
+        let world = believing(sqlite_database(), &issuer, &[]);
+        (world, issuer)
+    };
+    let nameless =
+        |key: &Key, issuer: &Issuer| key.sign_with(&json!({ "alg": key.algorithm }), &issuer.claims(json!({})));
+    let named = |key: &Key, issuer: &Issuer| key.sign(&issuer.claims(json!({})));
+
+    let (world, issuer) = world_of(&[&one, &other], true);
+    assert!(world.is_believed(&nameless(&one, &issuer)) && world.is_believed(&nameless(&other, &issuer)));
+    assert!(!world.is_believed(&nameless(&two, &issuer)), "a stranger's");
+
+    let (world, issuer) = world_of(&[&one, &two, &other], true);
+    assert!(!world.is_believed(&nameless(&one, &issuer)) && !world.is_believed(&nameless(&two, &issuer)));
+    assert!(world.is_believed(&nameless(&other, &issuer)), "the only one for RS256");
+    assert!(world.is_believed(&named(&one, &issuer)) && world.is_believed(&named(&two, &issuer)));
+
+    // Keys without names: a token that names one can mean the only one there is.
+    let (world, issuer) = world_of(&[&one], false);
+    assert!(world.is_believed(&named(&one, &issuer)) && world.is_believed(&nameless(&one, &issuer)));
+    let (world, issuer) = world_of(&[&one, &two], false);
+    assert!(!world.is_believed(&named(&one, &issuer)) && !world.is_believed(&nameless(&one, &issuer)));
+}
+
 /// Nothing of it is in a database: one of them is enough.
 #[test]
 fn an_issuer_changes_its_keys_and_is_not_asked_for_every_wrong_one() {

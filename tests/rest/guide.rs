@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::common::{Server, databases};
+use crate::common::{Server, databases, query_lines};
 use crate::support::got;
 
 #[test]
@@ -14,6 +14,28 @@ fn the_definitions_of_the_guide_are_read_and_searched() {
         let found = got(&server, "ValueSet?url=http://renraku.example/fhir/ValueSet/care-level");
         assert_eq!(found["total"], 1);
         assert_eq!(got(&server, "CodeSystem/care-level")["concept"][0]["code"], "01");
+    }
+}
+
+/// Its search parameters are there from the first moment; that they become resources changes nothing about them.
+#[test]
+fn the_first_start_is_quiet() {
+    for database in databases() {
+        let mut server = Server::start_as_installed(&database.url, &[]);
+        let found = got(&server, "SearchParameter?code=kana");
+        assert_eq!(found["total"], 1);
+        assert_eq!(got(&server, "Patient?kana=%E3%82%AB%E3%83%8A")["total"], 0);
+        let first = server.log();
+        server.terminate();
+        let mut again = Server::start_as_installed(&database.url, &[]);
+        again.terminate();
+        let lines: Vec<&str> = first.lines().filter(|line| line.contains("parameter")).collect();
+        assert_eq!(lines.len(), 1, "{first}");
+        assert!(lines[0].contains("kana") && lines[0].contains("go=\"\""), "{first}");
+        assert!(!again.log().contains("parameter"), "{}", again.log());
+        let codes =
+            query_lines(&database, "SELECT code || ' ' || state AS line FROM search_parameter WHERE source = ''");
+        assert_eq!(codes, [""; 0], "all are of the resources");
     }
 }
 
