@@ -156,6 +156,9 @@ struct Shared {
     limits: Arc<limits::Limits>,
 }
 
+/// SIGXFSZ of Linux.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// Serves until SIGINT or SIGTERM, then finishes what is under way (30 s at most). `ready` is told
 /// the address once connections are accepted.
 ///
@@ -163,6 +166,8 @@ struct Shared {
 /// When the address cannot be bound.
 pub fn serve(engine: Engine, settings: HttpSettings, ready: impl FnOnce(SocketAddr)) -> std::io::Result<()> {
     actix_web::rt::System::new().block_on(async move {
+        // A limit on the size of files (`ulimit -f`) is to fail a write, not to end the process.
+        let _file_size = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(FILE_TOO_LARGE));
         let (listen, workers) = (settings.listen, settings.workers.max(1));
         let tls = settings.tls.as_ref().map(tls::Current::load).transpose().map_err(std::io::Error::other)?;
         let auth = match settings.authentication {

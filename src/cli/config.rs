@@ -743,6 +743,8 @@ impl Config {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            // Telling on standard error that nothing can be written to standard error ends in a panic.
+            .log_internal_errors(false)
             .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => log.init(),

@@ -97,6 +97,9 @@ pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             engine.with_audit(log)
         }
     };
+    if config.http.audit != AuditMode::Off && config.http.authentication == Authentication::Off {
+        tracing::warn!("authentication is off: the audit does not know who acts, and who is at this machine reads it");
+    }
     let program = || Agent::from(&*Caller::program());
     let begun = Event::now(Kind::Started, Action::E, program());
     engine.record(&begun).map_err(|_| Failure::new(1, "the audit cannot be written"))?;

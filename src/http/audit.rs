@@ -10,6 +10,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 
 use super::context::{self, Context};
+use super::respond::Refusal;
 use super::{AuditMode, Shared, respond};
 use crate::access::audit::{Agent, Described, Event, Trail, described};
 use crate::engine::Rejection;
@@ -64,20 +65,25 @@ impl Watched {
         shared: &Data<Shared>,
     ) -> ServiceResponse<BoxBody> {
         let status = response.status().as_u16();
-        let waits = self.waits;
-        let log = self.log.clone();
-        let written = match log.append(self.rows(status)) {
+        let refusal = response.response().extensions().get::<Refusal>().map(|why| cut(&why.0).to_owned());
+        let (waits, is_safe, log) = (self.waits, self.what.is_safe(), self.log.clone());
+        let events = self.events(status, refusal);
+        let written = match log.append(events.iter().map(Event::to_bytes).collect()) {
             Ok(seq) if waits => log.settled(seq).await,
-            done => done.map(|_| ()),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                log.owe(events.into_iter().map(withheld).collect());
+                Err(error)
+            }
         };
         match written {
             Ok(()) => response,
-            Err(error) => unwritten(response, shared, error),
+            Err(error) => unwritten(response, shared, error, is_safe || status >= 400),
         }
     }
 
-    /// The rows: the request itself, and what it was made of.
-    fn rows(self, status: u16) -> Vec<Vec<u8>> {
+    /// The events: the request itself, and what it was made of.
+    fn events(self, status: u16, refusal: Option<String>) -> Vec<Event> {
         let mut notes = self.trail.take();
         let status = notes.status.unwrap_or(status);
         let Described { kind, action, interaction, target, citizen } = self.what;
@@ -91,30 +97,58 @@ impl Watched {
             from: self.from,
             request: self.request,
             target: notes.target.unwrap_or_else(|| target.into_owned()),
-            note: notes.note.unwrap_or_default(),
+            note: notes.note.or(refusal).unwrap_or_default(),
             ..Event::now(kind, action, agent)
         };
         event.set_query(notes.query.as_deref().unwrap_or(&self.query));
         event.set_citizens(notes.citizens);
-        let mut rows = Vec::with_capacity(1 + notes.events.len());
-        rows.push(event.to_bytes());
-        for mut inner in notes.events {
+        let mut events = Vec::with_capacity(1 + notes.events.len());
+        let inners = notes.events;
+        events.push(event);
+        for mut inner in inners {
+            let Some(event) = events.first() else { break };
             inner.at = event.at;
             inner.from.clone_from(&event.from);
             inner.request.clone_from(&event.request);
             if inner.agent.name.is_empty() {
                 inner.agent.clone_from(&event.agent);
             }
-            rows.push(inner.to_bytes());
+            events.push(inner);
         }
-        rows
+        events
     }
 }
 
-fn unwritten(response: ServiceResponse<BoxBody>, shared: &Data<Shared>, error: StoreError) -> ServiceResponse<BoxBody> {
+/// Longest reason that is kept.
+const LONGEST_REASON: usize = 500;
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST_REASON);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// An event whose answer did not leave, as it is written down when that is possible again.
+fn withheld(event: Event) -> Vec<u8> {
+    let note = format!("done (HTTP {}) but not answered: the audit could not be written. {}", event.status, event.note);
+    Event { status: 503, note: note.trim_end().to_owned(), ..event }.to_bytes()
+}
+
+fn unwritten(
+    response: ServiceResponse<BoxBody>,
+    shared: &Data<Shared>,
+    error: StoreError,
+    changed_nothing: bool,
+) -> ServiceResponse<BoxBody> {
     let (request, _) = response.into_parts();
-    let refusal = respond::rejection(&Context::fallback(&request, shared), &error.into());
-    ServiceResponse::new(request, refusal)
+    let mut refusal = Rejection::from(error);
+    if !changed_nothing && let Some(issue) = refusal.issues.first_mut() {
+        issue.diagnostics.push_str("; what was sent may have been stored: look before it is sent again");
+    }
+    let answer = respond::rejection(&Context::fallback(&request, shared), &refusal);
+    ServiceResponse::new(request, answer)
 }
 
 /// Notes whom an answer shows: the resource or the Bundle in it, before it becomes XML or a page or is compressed.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::bundles::encode;
-use super::context::{Context, body};
+use super::context::{Context, address, body};
 use super::respond::{not_allowed, other, resource};
 use crate::access::audit::{Event, Kind, Origin, audit_event};
-use crate::access::{Caller, Interaction, Subject};
+use crate::access::{Interaction, Subject};
 use crate::engine::{Engine, Rejection, decode_pairs};
 use crate::format::json as tree;
 use crate::r4::datetime::{format_instant, span};
@@ -26,13 +26,30 @@ const MOST_ROWS: usize = 50_000;
 /// Rows read at once.
 const STEP: i64 = 1000;
 
-/// Whether somebody may read AuditEvents.
-fn is_auditor(caller: &Caller, interaction: Interaction) -> bool {
-    caller.is_trusted()
-        || (caller.roles.iter().any(|role| role == "auditor") && caller.scopes.allow(interaction, "AuditEvent"))
+/// Whether somebody may read AuditEvents. Where nobody is asked who they are, whoever is at the machine itself may.
+fn is_auditor(request: &HttpRequest, shared: &Shared, interaction: Interaction) -> bool {
+    let caller = shared.engine.caller();
+    match caller.subject {
+        Subject::Open => is_at_this_machine(request, shared),
+        Subject::Program => true,
+        _ => caller.roles.iter().any(|role| role == "auditor") && caller.scopes.allow(interaction, "AuditEvent"),
+    }
 }
 
-fn forbidden() -> Rejection {
+/// Whether a request comes from this machine, and was not passed on by a proxy on it.
+fn is_at_this_machine(request: &HttpRequest, shared: &Shared) -> bool {
+    let is_passed_on = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]
+        .iter()
+        .any(|name| request.headers().contains_key(*name));
+    !is_passed_on && address(request, &shared.settings).is_some_and(|from| from.is_loopback())
+}
+
+fn forbidden(shared: &Shared) -> Rejection {
+    if matches!(shared.engine.caller().subject, Subject::Open) {
+        let text = "without authentication the audit is read on this machine only: from its own address, or by \
+                    `renraku audit list` and `export`; authentication = required lets auditors read it from elsewhere";
+        return Rejection::new(403, IssueCode::Forbidden, text);
+    }
     let text = "AuditEvents are read by auditors: an account or client with the role auditor, and a scope such as \
                 user/AuditEvent.rs";
     Rejection::new(403, IssueCode::Forbidden, text)
@@ -63,8 +80,8 @@ pub(super) async fn handle(
         ("GET", [_] | [_, "_history", "1"]) => Interaction::Read,
         _ => return Ok(not_allowed(context, method, allowed)),
     };
-    if !is_auditor(shared.engine.caller(), interaction) {
-        return Err(forbidden());
+    if !is_auditor(request, shared, interaction) {
+        return Err(forbidden(shared));
     }
     let base = context.base.clone();
     let id = rest.first().map(|id| (*id).to_owned()).filter(|_| interaction == Interaction::Read);
@@ -280,10 +297,10 @@ fn search(engine: &Engine, pairs: &[(String, String)], base: &str) -> Result<Val
 
 /// `GET /notebook/v1/citizens/[id]/accesses`: who looked at a notebook, for its citizen and for auditors.
 pub(super) async fn accesses(
+    request: &HttpRequest,
     shared: &Shared,
     context: &Context,
     id: &str,
-    query: &str,
 ) -> Result<HttpResponse, Rejection> {
     if shared.engine.audit().is_none() {
         let text = "no audit is kept here (audit = off)（閲覧記録は保存されていません）";
@@ -292,14 +309,14 @@ pub(super) async fn accesses(
     let caller = shared.engine.caller();
     let is_own =
         matches!(&caller.subject, Subject::Person { user, .. } if user.type_name == "Patient" && user.id == id);
-    if !is_own && !is_auditor(caller, Interaction::Search) {
+    if !is_own && !is_auditor(request, shared, Interaction::Search) {
         let text = "who looked at a notebook is shown to its citizen and to auditors（閲覧記録は、ご本人と監査担当者だけが見られます）";
         return Err(Rejection::new(403, IssueCode::Forbidden, text));
     }
     if !reference::is_id(id) {
         return Err(Rejection::not_found("Patient", id));
     }
-    let (id, pairs) = (id.to_owned(), decode_pairs(query));
+    let (id, pairs) = (id.to_owned(), decode_pairs(request.query_string()));
     let root = context.base.strip_suffix("/fhir").unwrap_or(&context.base).to_owned();
     let told = shared.engine.blocking(move |engine| accesses_of(engine, &id, &pairs, &root)).await?;
     Ok(other(context, 200, "application/json; charset=utf-8", told.to_string().into()))

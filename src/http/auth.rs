@@ -22,6 +22,7 @@ use quick_cache::sync::Cache;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::respond::Refusal;
 use crate::access::KnownTokens;
 use crate::access::claims::{Believed, Expected, believe};
 use crate::access::jwt::{Key, SigningKey, TokenError, Unverified};
@@ -221,8 +222,9 @@ impl OAuthError {
     }
 
     pub(super) fn response(&self) -> HttpResponse {
-        let mut response =
-            json_answer(self.status, &json!({ "error": self.error, "error_description": self.description }));
+        let body = json!({ "error": self.error, "error_description": self.description });
+        let mut response = json_answer(self.status, &body);
+        response.extensions_mut().insert(Refusal(format!("{}: {}", self.error, self.description)));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

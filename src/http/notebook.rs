@@ -37,7 +37,7 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         method => method,
     };
     if let ("GET", ["citizens", id, "accesses"]) = (method, parts.as_slice()) {
-        let told = super::audit_events::accesses(&shared, &context, id, request.query_string()).await;
+        let told = super::audit_events::accesses(&request, &shared, &context, id).await;
         return told.unwrap_or_else(|refusal| rejection(&context, &refusal));
     }
     let nowhere = || {

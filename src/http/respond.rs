@@ -74,13 +74,23 @@ fn issues_body(context: &Context, status: u16, issues: &[Issue]) -> Bytes {
     operation_outcome(&issues).to_bytes().into()
 }
 
+/// Why somebody was refused, on its way to the audit with the response.
+pub(super) struct Refusal(pub(super) String);
+
 /// A refusal.
 pub(super) fn rejection(context: &Context, rejection: &Rejection) -> HttpResponse {
     let mut response = begin(rejection.status, context);
     if let Some(seconds) = rejection.retry_after {
         response.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
-    json_body(response, context, issues_body(context, rejection.status, &rejection.issues))
+    let mut response = json_body(response, context, issues_body(context, rejection.status, &rejection.issues));
+    // What is wrong with what was sent may quote it, and is no matter of access.
+    if matches!(rejection.status, 401 | 403 | 429 | 503)
+        && let Some(issue) = rejection.issues.first()
+    {
+        response.extensions_mut().insert(Refusal(issue.diagnostics.clone()));
+    }
+    response
 }
 
 /// 405 with what is allowed.

@@ -34,6 +34,9 @@ pub use verify::{AuditFinding, AuditReport};
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes that may wait for the tables before requests wait with them.
 const BACKLOG: usize = 64 << 20;
+/// Events that are remembered while the journal cannot be written; no request is let in then, so these are those that
+/// were under way.
+const MOST_OWED: usize = 10_000;
 /// How long a request waits for room.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a signature is kept for good.
@@ -82,6 +85,10 @@ struct State {
     /// Somebody waits for the tables.
     is_urgent: bool,
     is_closed: bool,
+    /// The journal could not be written the last time.
+    is_failing: bool,
+    /// What was done and could not be written down; it comes first when that is possible again.
+    owed: Vec<Vec<u8>>,
 }
 
 struct Inner {
@@ -127,9 +134,13 @@ impl Inner {
 
     fn append(&self, contents: Vec<Vec<u8>>) -> Result<i64, StoreError> {
         let mut state = self.lock();
+        let owed = state.owed.len();
         let (mut last, mut hash) = (state.last, state.hash);
-        let rows: Vec<Row> = contents
+        let rows: Vec<Row> = state
+            .owed
+            .clone()
             .into_iter()
+            .chain(contents)
             .map(|content| {
                 last += 1;
                 hash = link(&hash, last, &content);
@@ -138,7 +149,12 @@ impl Inner {
             .collect();
         // One write to a file that the system keeps in memory: it takes a microsecond, less than to hand it to
         // another thread and back.
-        state.journal.write(&rows).map_err(unavailable)?;
+        if let Err(error) = state.journal.write(&rows) {
+            state.is_failing = true;
+            return Err(unavailable(error));
+        }
+        state.is_failing = false;
+        state.owed.drain(..owed);
         (state.last, state.hash) = (last, hash);
         state.waiting_bytes += rows.iter().map(Row::size).sum::<usize>();
         state.waiting.extend(rows);
@@ -196,8 +212,17 @@ impl AuditLog {
             std::fs::remove_file(&file).map_err(unavailable)?;
         }
         let journal = Journal::begin(&folder, last + 1).map_err(unavailable)?;
-        let state =
-            State { journal, last, hash, waiting: Vec::new(), waiting_bytes: 0, is_urgent: false, is_closed: false };
+        let state = State {
+            journal,
+            last,
+            hash,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            is_urgent: false,
+            is_closed: false,
+            is_failing: false,
+            owed: Vec::new(),
+        };
         let inner = Arc::new(Inner {
             options,
             state: Mutex::new(state),
@@ -221,11 +246,26 @@ impl AuditLog {
         self.0.inner.append(contents)
     }
 
-    /// Waits while more is waiting for the tables than may; when that lasts, the audit is not able to go on.
+    /// Keeps what was done and could not be written down: it is written before anything else, once that is possible.
+    pub fn owe(&self, contents: Vec<Vec<u8>>) {
+        let mut state = self.0.inner.lock();
+        let room = MOST_OWED.saturating_sub(state.owed.len());
+        state.owed.extend(contents.into_iter().take(room));
+    }
+
+    /// Waits while more is waiting for the tables than may; when that lasts, the audit is not able to go on. While the
+    /// journal cannot be written it is tried first: nothing is begun that could not be written down.
     ///
     /// # Errors
     /// When there is no room within some seconds.
     pub async fn room(&self) -> Result<(), StoreError> {
+        {
+            let mut state = self.0.inner.lock();
+            if state.is_failing {
+                state.journal.probe().map_err(unavailable)?;
+                state.is_failing = false;
+            }
+        }
         if self.0.inner.lock().waiting_bytes < BACKLOG {
             return Ok(());
         }

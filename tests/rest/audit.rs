@@ -14,10 +14,22 @@ use serde_json::{Value, json};
 use crate::common::{Answer, Database, Server, TempDir, agent, databases, exchange, renraku};
 
 /// A server that keeps an audit.
-struct Audited {
+pub(crate) struct Audited {
     server: Option<Server>,
-    database: Database,
+    pub(crate) database: Database,
     folder: TempDir,
+}
+
+/// SQL on the tables of an audit; answers how many rows it changed.
+pub(crate) fn sql_on(url: &str, folder: &Path, sql: &str) -> usize {
+    if url.starts_with("sqlite") {
+        let mut connection = SqliteConnection::establish(&folder.join("audit.db").display().to_string()).unwrap();
+        diesel::sql_query("PRAGMA busy_timeout = 10000").execute(&mut connection).unwrap();
+        diesel::sql_query(sql).execute(&mut connection).unwrap()
+    } else {
+        let mut connection = PgConnection::establish(url).unwrap();
+        diesel::sql_query(sql).execute(&mut connection).unwrap()
+    }
 }
 
 impl Audited {
@@ -30,7 +42,8 @@ impl Audited {
 
     fn again(&mut self, more: &[&str]) {
         let place = self.place();
-        let arguments: Vec<&str> = ["--audit", "on", "--audit-folder", &place].iter().chain(more).copied().collect();
+        let mode: &[&str] = if more.contains(&"--audit") { &[] } else { &["--audit", "on"] };
+        let arguments = [mode, &["--audit-folder", &place], more].concat();
         self.server = Some(Server::start(&self.database.url, &arguments));
     }
 
@@ -38,17 +51,17 @@ impl Audited {
         self.folder.path().join("audit").display().to_string()
     }
 
-    fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
     }
 
     /// A GET of the notebook API.
-    fn notebook(&self, path: &str) -> Answer {
+    pub(crate) fn notebook(&self, path: &str) -> Answer {
         let root = format!("{}/notebook/v1", self.server().base.trim_end_matches("/fhir"));
         exchange(&agent(), &root, "GET", path, &[], None).unwrap()
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         assert!(self.server.take().unwrap().terminate().success());
     }
 
@@ -60,7 +73,7 @@ impl Audited {
             .unwrap()
     }
 
-    fn verify(&self) -> (bool, String) {
+    pub(crate) fn verify(&self) -> (bool, String) {
         let output = self.command(&["audit", "verify"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!text.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -68,19 +81,17 @@ impl Audited {
     }
 
     /// SQL on the tables of the audit; answers how many rows it changed.
-    fn sql(&self, sql: &str) -> usize {
-        if self.database.url.starts_with("sqlite") {
-            let path = Path::new(&self.place()).join("audit.db");
-            let mut connection = SqliteConnection::establish(&path.display().to_string()).unwrap();
-            diesel::sql_query(sql).execute(&mut connection).unwrap()
-        } else {
-            let mut connection = PgConnection::establish(&self.database.url).unwrap();
-            diesel::sql_query(sql).execute(&mut connection).unwrap()
-        }
+    pub(crate) fn sql(&self, sql: &str) -> usize {
+        sql_on(&self.database.url, Path::new(&self.place()), sql)
+    }
+
+    /// How many rows a table of the audit has.
+    pub(crate) fn count(&self, table: &str) -> usize {
+        self.sql(&format!("UPDATE {table} SET seq = seq"))
     }
 
     /// AuditEvents that a search finds, newest first.
-    fn events(&self, query: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, query: &str) -> Vec<Value> {
         let answer = self.server().get(&format!("AuditEvent?{query}"));
         assert_eq!(answer.status, 200, "{}", answer.body);
         let entries = answer.body["entry"].as_array().cloned().unwrap_or_default();
@@ -88,7 +99,7 @@ impl Audited {
     }
 }
 
-fn on_each(more: &[&str], test: impl Fn(&mut Audited)) {
+pub(crate) fn on_each(more: &[&str], test: impl Fn(&mut Audited)) {
     for database in databases() {
         println!("on {}", database.kind());
         test(&mut Audited::start(database, more));

@@ -8,6 +8,8 @@ mod support;
 
 mod access;
 mod audit;
+mod audit_failures;
+mod audit_retention;
 mod bad_input;
 mod batch;
 mod binary;

@@ -20,6 +20,14 @@ pub struct Described {
     pub citizen: Option<String>,
 }
 
+impl Described {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub const fn is_safe(&self) -> bool {
+        matches!(self.action, Action::R) || matches!(self.interaction.as_bytes(), b"search-type" | b"search-system")
+    }
+}
+
 /// Describes a request; `None` for what tells of nobody (health, capabilities, schemas, discovery).
 #[must_use]
 pub fn described(method: &str, path: &str) -> Option<Described> {

@@ -42,6 +42,9 @@ impl From<OAuthError> for Refused {
     }
 }
 
+/// An account, and how its owner proved to be that.
+type SignedIn = (AccessUser, Vec<&'static str>);
+
 impl Auth {
     fn asked(&self, form: &Form) -> Result<Asked, Refused> {
         let client = self.known(form.required("client_id")?)?;
@@ -73,28 +76,28 @@ impl Auth {
         Ok(Asked { client, redirect, scopes, state, challenge, nonce })
     }
 
-    /// Who signs in; `None` when name, password or one-time password is wrong, or the account is locked.
-    fn signed_in(&self, form: &Form) -> Result<Option<(AccessUser, Vec<&'static str>)>, OAuthError> {
+    /// Who signs in; or why not, for the audit only.
+    fn signed_in(&self, form: &Form) -> Result<Result<SignedIn, &'static str>, OAuthError> {
         let (login, password) = (form.get("login").unwrap_or_default(), form.get("password").unwrap_or_default());
         if !self.directory.begin_attempt(login, now(), FREE_FAILURES, FIRST_LOCK, LONGEST_LOCK)? {
-            return Ok(None);
+            return Ok(Err("locked for a while after failures"));
         }
         let user = self.directory.user(login)?.filter(|user| user.revoked == 0);
         if !is_right(password, user.as_ref().map(|user| user.password.as_str())) {
-            return Ok(None);
+            return Ok(Err("no such account, or not its password"));
         }
-        let Some(user) = user else { return Ok(None) };
+        let Some(user) = user else { return Ok(Err("no such account")) };
         let mut amr = vec!["pwd"];
         let mut step = None;
         if !user.totp.is_empty() {
             let code: String = form.get("code").unwrap_or_default().split_whitespace().collect();
             step = totp_step(&user.totp, &code, now(), user.totp_step);
             if step.is_none() {
-                return Ok(None);
+                return Ok(Err("not the one-time password"));
             }
             amr.extend(["otp", "mfa"]);
         }
-        Ok(self.directory.signed_in(login, step)?.then_some((user, amr)))
+        Ok(if self.directory.signed_in(login, step)? { Ok((user, amr)) } else { Err("a one-time password of before") })
     }
 
     fn code(&self, asked: &Asked, user: &AccessUser, amr: &[&str], form: &Form) -> Result<String, OAuthError> {
@@ -178,16 +181,23 @@ pub(super) async fn answer(request: HttpRequest, mut payload: Payload, shared: D
             Err(why) => return Ok(refused(why)),
         };
         if form.get("deny").is_some() {
+            trail.agent(Agent { name: "nobody".to_owned(), client: asked.client.id.clone(), ..Agent::default() });
+            trail.status(403);
+            trail.note("the person did not let the application in");
             return Ok(redirect(&back(&asked.redirect, asked.state.as_deref(), &[("error", "access_denied")])));
         }
         let login = form.get("login").unwrap_or_default();
-        let Some((user, amr)) = auth.signed_in(&form)? else {
-            tracing::warn!(client = %asked.client.id, "a sign-in failed");
-            // A login that is not known may be a password in the wrong field: it is not written down.
-            let known = auth.directory.user(login)?.map_or_else(|| "unknown account".to_owned(), |user| user.login);
-            trail.agent(Agent { name: known, client: asked.client.id.clone(), ..Agent::default() });
-            trail.status(401);
-            return Ok(sign_in(&Page { asked: &asked, request: &query, failed: true, login }));
+        let (user, amr) = match auth.signed_in(&form)? {
+            Ok(signed_in) => signed_in,
+            Err(why) => {
+                tracing::warn!(client = %asked.client.id, why, "a sign-in failed");
+                // A login that is not known may be a password in the wrong field: it is not written down.
+                let known = auth.directory.user(login)?.map_or_else(|| "unknown account".to_owned(), |user| user.login);
+                trail.agent(Agent { name: known, client: asked.client.id.clone(), ..Agent::default() });
+                trail.status(401);
+                trail.note(why);
+                return Ok(sign_in(&Page { asked: &asked, request: &query, failed: true, login }));
+            }
         };
         trail.agent(Agent { name: user.fhir_user.clone(), client: asked.client.id.clone(), ..Agent::default() });
         let code = auth.code(&asked, &user, &amr, &form)?;

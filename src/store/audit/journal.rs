@@ -11,6 +11,8 @@ use super::seal::Hash;
 
 /// A file of more bytes is followed by another.
 const FULL: u64 = 16 << 20;
+/// Bytes that are tried.
+const PROBE: usize = 64 << 10;
 /// Longest record that is believed when a file is read.
 const LONGEST: usize = 64 << 20;
 
@@ -128,6 +130,18 @@ impl Journal {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is room for another row: writes as many bytes as a row may have, and takes them back.
+    pub(super) fn probe(&mut self) -> std::io::Result<()> {
+        if self.is_broken {
+            // What stands half written at the end of the file is taken back now, if that works.
+            self.file.set_len(self.length)?;
+            self.is_broken = false;
+        }
+        let written = self.file.write_all(&[0; PROBE]);
+        self.is_broken = self.file.set_len(self.length).is_err();
+        written
     }
 
     /// Removes the files whose rows are all in the tables.
