@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::relations::{OFFICER, number};
 use super::{Engine, Rejection};
+use crate::access::audit::{Action, Agent, Event, Kind};
 use crate::access::relation::covers;
 use crate::access::{FhirUser, Subject};
 use crate::format::json::{self, Node};
@@ -128,6 +129,7 @@ impl Engine {
             article["recipient"] = Value::Array(recipients);
         }
         let made = engine.stored("Communication", &article)?;
+        self.trail.event(Event::emergency(&self.caller, true, &asked.patient, &asked.purpose, asked.reason.trim()));
         tracing::warn!(who = %user, citizen = %citizen, purpose = %asked.purpose, %until, article = %made, "the glass was broken");
         Ok(json!({ "citizen": citizen, "until": until.to_string(), "article": made, "purpose": asked.purpose }))
     }
@@ -163,6 +165,7 @@ impl Engine {
             "author": { "reference": user },
         });
         let made = self.all_seeing().stored("Flag", &flag)?;
+        self.note_disaster(true, &asked.municipality, &format!("disaster, {}: {}", asked.scope, asked.notice.trim()));
         tracing::warn!(who = %user, municipality = %asked.municipality, scope = %asked.scope, %until, "a disaster was declared");
         Ok(json!({
             "id": made.trim_start_matches("Flag/"), "municipality": format!("Organization/{}", asked.municipality),
@@ -197,6 +200,7 @@ impl Engine {
         })?;
         pending.wait()?;
         self.views.forget();
+        self.note_disaster(false, &municipality, "the disaster was ended");
         tracing::warn!(who = %user, %municipality, "a disaster ended");
         Ok(json!({ "id": id, "municipality": format!("Organization/{municipality}"), "ended": now.to_string() }))
     }
@@ -236,6 +240,12 @@ impl Engine {
             })
             .collect();
         Ok(json!({ "breakGlass": glasses, "disasters": disasters }))
+    }
+
+    fn note_disaster(&self, begins: bool, municipality: &str, note: &str) {
+        let kind = if begins { Kind::EmergencyStarted } else { Kind::EmergencyStopped };
+        let event = Event::now(kind, Action::E, Agent::from(&*self.caller));
+        self.trail.event(Event { target: format!("Organization/{municipality}"), note: note.to_owned(), ..event });
     }
 
     /// Refuses who may not review accesses.

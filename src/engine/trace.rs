@@ -97,7 +97,12 @@ fn event(method: &str, url: &str, answer: &Result<EntryAnswer, Rejection>) -> Ev
         });
     };
     match answer {
-        Err(rejection) => event.status = rejection.status,
+        Err(rejection) => {
+            event.status = rejection.status;
+            if let (401 | 403, Some(issue)) = (rejection.status, rejection.issues.first()) {
+                event.note.clone_from(&issue.diagnostics);
+            }
+        }
         Ok(EntryAnswer::Single(answer)) => {
             event.status = answer.status;
             if let Payload::Resource(body) = &answer.payload {

@@ -56,10 +56,12 @@ pub(super) async fn handle(request: HttpRequest, payload: Payload, shared: Data<
     };
     match result {
         Ok((status, made)) => {
+            let made = made.to_string();
+            shared.engine.trail().content(made.as_bytes());
             let mut response = begin(status, &context);
             response.insert_header((header::CONTENT_TYPE, "application/json"));
             response.insert_header((header::CACHE_CONTROL, "no-store"));
-            response.body(made.to_string())
+            response.body(made)
         }
         Err(refusal) => rejection(&context, &refusal),
     }

@@ -92,6 +92,7 @@ pub(super) async fn read(request: &HttpRequest, shared: &Shared) -> Option<HttpR
         return Some(response);
     }
     let Body::Resource(body) = &found.payload else { return None };
+    shared.engine.trail().content(body);
     let node = match json::parse(body) {
         Ok(node) => node,
         Err(error) => return Some(rejection(&context, &Rejection::internal(error.to_string()))),

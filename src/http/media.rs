@@ -348,12 +348,15 @@ async fn read(shared: &Shared, id: &str) -> Result<Version, Rejection> {
     }
     let found = shared.engine.read("Media", id, Preconditions::default()).await?;
     match found.payload {
-        Body::Resource(body) => Ok(Version {
-            version: found.version.unwrap_or_default(),
-            updated: found.updated.unwrap_or_default(),
-            method: crate::store::Method::Put,
-            body,
-        }),
+        Body::Resource(body) => {
+            shared.engine.trail().content(&body);
+            Ok(Version {
+                version: found.version.unwrap_or_default(),
+                updated: found.updated.unwrap_or_default(),
+                method: crate::store::Method::Put,
+                body,
+            })
+        }
         _ => Err(Rejection::not_found("Media", id)),
     }
 }

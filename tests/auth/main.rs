@@ -6,6 +6,7 @@
 mod common;
 mod world;
 
+mod audit;
 mod backend;
 mod code;
 mod commands;

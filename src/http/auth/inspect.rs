@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Form, OAuthError, REVOCATION_LIFE, Shared, blocking, hex, json_answer, now};
 use crate::access::Subject;
+use crate::access::audit::Agent;
 use crate::access::jwt::Unverified;
 
 /// Tells a client that proved who it is what a token is worth.
@@ -15,8 +16,11 @@ pub(super) async fn introspect(request: HttpRequest, mut payload: Payload, share
         Ok(form) => form,
         Err(error) => return error.response(),
     };
+    let trail = shared.engine.trail().clone();
     blocking(shared, move |auth| {
-        if !auth.client(&form)?.is_proven {
+        let asking = auth.client(&form)?;
+        trail.agent(Agent { name: asking.client.id.clone(), ..Agent::default() });
+        if !asking.is_proven {
             return Err(OAuthError::client("introspection takes a client_assertion"));
         }
         let token = form.required("token")?;
@@ -55,17 +59,26 @@ pub(super) async fn revoke(request: HttpRequest, mut payload: Payload, shared: D
         Ok(form) => form,
         Err(error) => return error.response(),
     };
+    let trail = shared.engine.trail().clone();
     blocking(shared, move |auth| {
         let client = auth.client(&form)?.client;
+        trail.agent(Agent { name: client.id.clone(), ..Agent::default() });
         let token = form.required("token")?;
         let done = || HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).finish();
         let name = match auth.directory.grant(&hex(&sha256(token.as_bytes())))? {
             Some(grant) => {
                 let content: Value = serde_json::from_str(&grant.content).unwrap_or_default();
-                (content["client_id"].as_str() == Some(client.id.as_str())).then(|| format!("family:{}", grant.family))
+                let is_own = content["client_id"].as_str() == Some(client.id.as_str());
+                if let Some(user) = content["fhirUser"].as_str().filter(|_| is_own) {
+                    // `[base]/Practitioner/1`
+                    let user = user.strip_prefix(auth.base()).unwrap_or(user).trim_start_matches('/').to_owned();
+                    trail.agent(Agent { name: user, client: client.id.clone(), ..Agent::default() });
+                }
+                is_own.then(|| format!("family:{}", grant.family))
             }
             None => match auth.check(token) {
                 Ok(believed) if believed.names.contains(&format!("client:{}", client.id)) => {
+                    trail.agent_of(&believed.caller);
                     let of = |kind: &str| believed.names.iter().find(|name| name.starts_with(kind)).cloned();
                     of("family:").or_else(|| of("jti:"))
                 }
