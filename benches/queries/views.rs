@@ -20,6 +20,9 @@ const NAMED: usize = 100;
 /// Sizes of the teams' members' reach, in citizens.
 const TEAMS: [usize; 3] = [100, 1_000, 10_000];
 
+/// The organization whose citizens the officer has to do with.
+const AREA: usize = 4;
+
 /// Who asks, and their token.
 struct Asker {
     name: String,
@@ -47,15 +50,16 @@ fn people() -> Vec<Value> {
     for member in &members {
         (0..ORGANIZATIONS).for_each(|organization| role(member, organization, "nurse"));
     }
-    role("officer", 4, "municipal-officer");
+    role("officer", AREA, "municipal-officer");
     for id in members.iter().map(String::as_str).chain(["officer"]) {
         all.push(json!({ "resourceType": "Practitioner", "id": id, "name": [{ "text": id }] }));
     }
     all
 }
 
-/// The teams of the first citizens that searches name, and of others until there are enough.
-fn teams(size: usize) -> Vec<Value> {
+/// The teams of the first citizens that searches name, and of others until there are enough; and refusals of others,
+/// more of the officer's area than elsewhere.
+fn relations(size: usize) -> (Vec<Value>, Vec<Value>) {
     let all = citizens(size);
     let mut chosen: Vec<usize> = Vec::new();
     let mut is_chosen = vec![false; all];
@@ -75,19 +79,33 @@ fn teams(size: usize) -> Vec<Value> {
         json!({ "resourceType": "CareTeam", "id": format!("team{citizen}"), "status": "active",
             "subject": reference("Patient", &patient_id(*citizen)), "participant": members })
     };
-    chosen.iter().enumerate().map(team).collect()
+    let refuses = |citizen: &usize| {
+        let is_of_area = mixed(*citizen, 11) % ORGANIZATIONS == AREA;
+        !is_chosen[*citizen] && (citizen.is_multiple_of(20) || (is_of_area && citizen.is_multiple_of(5)))
+    };
+    let refusal = |citizen: usize| {
+        json!({ "resourceType": "Consent", "id": format!("refusal{citizen}"), "status": "active",
+            "scope": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy" }] },
+            "category": [{ "coding": [{ "system": "http://loinc.org", "code": "59284-0" }] }],
+            "patient": reference("Patient", &patient_id(citizen)), "policyRule": { "text": "refusal" },
+            "provision": { "type": "deny", "actor": [{ "role": { "text": "who" },
+                "reference": reference("Organization", &format!("org{AREA}")) }] } })
+    };
+    (chosen.iter().enumerate().map(team).collect(), (0..all).filter(refuses).map(refusal).collect())
 }
 
 fn settle(server: &Server, bearer: &str, size: usize) {
     let send = |method: &str, path: &str, body: Option<&Value>| -> Answer {
         server.send(method, path, &[("Authorization", bearer)], body)
     };
-    let teams = teams(size);
-    let there = send("GET", "CareTeam?_summary=count", None).body["total"].as_u64();
-    if there == u64::try_from(teams.len()).ok() {
+    let (teams, refusals) = relations(size);
+    let is_there = |kind: &str, wanted: &[Value]| {
+        send("GET", &format!("{kind}?_summary=count"), None).body["total"].as_u64() == u64::try_from(wanted.len()).ok()
+    };
+    if is_there("CareTeam", &teams) && is_there("Consent", &refusals) {
         return;
     }
-    for resources in people().chunks(500).chain(teams.chunks(500)) {
+    for resources in people().chunks(500).chain(teams.chunks(500)).chain(refusals.chunks(500)) {
         let entry = |resource: &Value| {
             let url = format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
             json!({ "resource": resource, "request": { "method": "PUT", "url": url } })
@@ -142,6 +160,37 @@ pub(crate) fn compare(options: &Options, url: &str, size: usize) {
         }
         println!();
     }
+    println!(
+        "\nwhat each has to do with, found out anew after something was written by which it is decided; medians in ms\n"
+    );
+    for place in 1..askers.len() {
+        let (anew, kept) = found_out(&server, size, &askers[0], &askers[place]);
+        println!("{:<36}{anew:>10.2}   a read with it {kept:.2}", askers[place].name);
+    }
+}
+
+/// How long a read takes longer that finds out what its caller has to do with; how long the next one takes.
+fn found_out(server: &Server, size: usize, everybody: &Asker, asker: &Asker) -> (f64, f64) {
+    let (mut anew, mut kept) = (Vec::new(), Vec::new());
+    for round in 0..11 {
+        let organization = json!({ "resourceType": "Organization", "id": "written", "alias": [format!("{round}")] });
+        let written =
+            server.send("PUT", "Organization/written", &[("Authorization", &everybody.bearer)], Some(&organization));
+        assert!(matches!(written.status, 200 | 201), "{}", written.body);
+        let path = format!("Patient?_id={}", patient_id(mixed(round % NAMED, 100) % citizens(size)));
+        let timed = || {
+            let asked = Instant::now();
+            let answer = server.send("GET", &path, &[("Authorization", &asker.bearer)], None);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            asked.elapsed().as_secs_f64() * 1e3
+        };
+        let (first, second) = (timed(), timed());
+        kept.push(second);
+        anew.push(first - second);
+    }
+    anew.sort_by(f64::total_cmp);
+    kept.sort_by(f64::total_cmp);
+    (anew[anew.len() / 2], kept[kept.len() / 2])
 }
 
 /// Everybody in turn, some time long.

@@ -41,10 +41,18 @@ mutant() {
 wanted=("$@")
 # With no filter at all every door must leak: the test then says which did not.
 export RENRAKU_EXPECT_LEAKS=every-door
-mutant every-door src/store/connection.rs 'let statement = match view::current() {' 'let statement = match view::current().filter(|_| false) {' every_door_leaks_without_its_filter 0
+mutant every-door src/store/view.rs 'VIEW.with(|current| current.borrow().clone())' 'None' every_door_leaks_without_its_filter 0
 unset RENRAKU_EXPECT_LEAKS
 mutant read-cache src/store/read.rs 'if self.view.is_some() { None } else { self.cache.get(type_number, id) }' 'self.cache.get(type_number, id)' nobody_reaches
-mutant sets src/store/search.rs '&& !view::is_restricted()' '' nobody_reaches
+mutant statements src/store/connection.rs 'let statement = match view::current() {' 'let statement = match view::current().filter(|_| false) {' nobody_reaches
+mutant shown src/store/search.rs 'whole = Some(all & shown);' 'whole = Some(all);' searches_find_what_reading_reads
+mutant shown-few src/store/search.rs 'narrowed.among.iter_mut().for_each(|among| among.retain(|found| is_among(found.key, shown)));' 'let _ = (shown, narrowed);' searches_find_what_reading_reads
+mutant shown-across src/store/search.rs 'keys.into_iter().filter(|key| is_among(*key, &shown))' 'keys.into_iter().filter(|_| !shown.is_empty())' searches_find_what_reading_reads
+mutant shown-included src/store/search.rs 'Ok(Some(found.into_iter().filter(is_shown).collect()))' 'Ok(Some(found.into_iter().filter(|found| is_shown(found) || true).collect()))' searches_find_what_reading_reads
+mutant shown-links src/store/shown.rs 'let keys = keys & shown.as_ref();' 'let keys = keys | Keys::new();' searches_find_what_reading_reads
+mutant shown-linked src/store/shown.rs 'shown = Arc::new(shown.as_ref() & set.as_ref());' 'shown = set;' searches_find_what_reading_reads
+mutant shown-since src/store/shown.rs 'current.remove(place);' 'let _ = place;' searches_find_what_reading_reads
+mutant refusals src/store/view.rs 'if !managed_by.except.is_empty() {' 'if false {' consent_withdrawn
 mutant labels src/access/relation.rs '_ => vec![Undelivered, VeryRestricted, SingleRecipient],' '_ => vec![],' a_label_hides
 mutant past-owners src/store/view.rs 'let counts = match (is_past, type_of) {' 'let counts = match (false, type_of) {' a_history_is_not_told
 mutant written-about src/store/write.rs 'if !view.may_write(type_number) {' 'if false {' laymen_do_not_change

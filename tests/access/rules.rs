@@ -44,9 +44,11 @@ fn consent_withdrawn_counts_at_once_and_so_does_an_agreement_that_ends() {
         no["provision"] = json!({ "type": "deny" });
         town.put(&no);
         assert!(!sees(&town, denied) && !sees(&town, &SUBJECTS[0]), "a refusal without names is to all");
+        assert!(!sees(&town, &SUBJECTS[11]), "officers of the citizen's city included");
         assert!(sees(&town, &SUBJECTS[8]), "but the citizen");
         no["status"] = json!("inactive");
         town.put(&no);
+        assert!(sees(&town, &SUBJECTS[11]), "who see all of the city but those who refuse");
         let mut yes = got(&town, "Consent/yes");
         yes["status"] = json!("inactive");
         town.put(&yes);
