@@ -92,7 +92,7 @@ pub use gather::{Gathering, Wanted};
 pub use history::{Change, HistoryPage, HistoryQuery, HistoryScope};
 pub use import::ImportProgress;
 pub use notebook::{CITIZEN_COLUMNS, Cell, CitizenRow, EntityRow, EntryRow, NotebookRows, Projection};
-pub use owner::{Denial, EMERGENCY_TAGS, Label};
+pub use owner::{CitizenConsent, EMERGENCY_TAGS, Label};
 pub use package::{InstalledPackage, NewPackage, PackagedDefinitions};
 pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};

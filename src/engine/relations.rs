@@ -208,12 +208,16 @@ impl Engine {
             clauses.push(ViewClause { types: vec![audit], citizens: Citizens::All, constraints: Vec::new() });
         }
         let (mut own, mut circles) = (Vec::new(), Vec::new());
-        for reference in reach.iter().flat_map(|reach| &reach.own) {
-            if let Some((type_name, id)) = reference.split_once('/') {
-                let key = engine.store.key_of(number(type_name), id)?;
-                if type_name == "Organization" { circles.extend(key) } else { own.extend(key) }
-            }
+        let mut named: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (type_name, id) in reach.iter().flat_map(|reach| &reach.own).filter_map(|own| own.split_once('/')) {
+            named.entry(type_name).or_default().push(id);
         }
+        for (type_name, ids) in named {
+            let keys = engine.store.keys_of(number(type_name), &ids)?;
+            if type_name == "Organization" { circles.extend(keys) } else { own.extend(keys) }
+        }
+        own.sort_unstable();
+        circles.sort_unstable();
         // What a Group may have as members (FHIR R4 group.html).
         let may_join = |own: &&String| {
             ["Practitioner/", "PractitionerRole/", "Patient/"].iter().any(|start| own.starts_with(start))
@@ -444,11 +448,11 @@ impl Engine {
     fn by_consent(&self, reach: &mut Reach) -> Result<(), Rejection> {
         let (now, offset) = self.moment();
         let mut permitted: BTreeSet<String> = BTreeSet::new();
-        let ids: Vec<String> = reach.citizens.keys().cloned().collect();
-        for some in ids.chunks(200) {
-            let patients: Vec<String> = some.iter().map(|id| format!("Patient/{id}")).collect();
-            for found in &self.find("Consent", &[("patient", patients.join(",")), ("status", "active".to_owned())])? {
-                let node = parsed(found);
+        let ids: Vec<&str> = reach.citizens.keys().map(String::as_str).collect();
+        let keys = self.store.keys_of(number("Patient"), &ids)?;
+        for some in keys.chunks(500) {
+            for found in &self.store.consents_of(some)? {
+                let node = json::parse(&found.body).unwrap_or(Node::Null);
                 let Some(id) = target(&node, "patient").and_then(|subject| subject.strip_prefix("Patient/")) else {
                     continue;
                 };
@@ -526,14 +530,17 @@ impl Engine {
     /// What the caller's facilities are part of: their municipalities.
     fn areas(&self, reach: &Reach) -> Result<BTreeSet<String>, Rejection> {
         let mut areas = BTreeSet::new();
-        for own in reach.own.iter().filter(|own| own.starts_with("Organization/")) {
-            let mut at = own.clone();
-            for _ in 0..DEPTH {
-                let above = self.current_node(&at, |node| target(node, "partOf").map(str::to_owned))?.flatten();
-                let Some(above) = above else { break };
-                areas.insert(above.clone());
-                at = above;
+        let id = |name: &String| name.strip_prefix("Organization/").map(str::to_owned);
+        let mut below: Vec<String> = reach.own.iter().filter_map(id).collect();
+        for _ in 0..DEPTH {
+            if below.is_empty() {
+                break;
             }
+            let found = self.store.by_ids(number("Organization"), &below)?;
+            let above: BTreeSet<String> =
+                found.iter().filter_map(|found| target(&parsed(found), "partOf").map(str::to_owned)).collect();
+            below = above.difference(&areas).filter_map(id).collect();
+            areas.extend(above);
         }
         Ok(areas)
     }

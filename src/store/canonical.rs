@@ -78,7 +78,7 @@ fn definition_types() -> &'static [u8] {
 
 /// Counts the commits that touched definitions.
 #[derive(Debug, Default)]
-pub(super) struct DefinitionClock(AtomicU64, AtomicU64);
+pub(super) struct DefinitionClock(AtomicU64, AtomicU64, AtomicI64);
 
 impl DefinitionClock {
     /// After a commit, before it is acknowledged.
@@ -94,6 +94,20 @@ impl DefinitionClock {
     /// Changes when something was written by which access is decided.
     pub(super) fn relations(&self) -> u64 {
         self.1.load(Ordering::Acquire)
+    }
+
+    /// The end of the change log as far as it was looked at for what others wrote.
+    pub(super) fn followed(&self) -> i64 {
+        self.2.load(Ordering::Acquire)
+    }
+
+    /// The log was looked at up to here; `touched` when something was written by which access is decided. It counts
+    /// before anybody can take it for seen.
+    pub(super) fn follow(&self, end: i64, touched: bool) {
+        if touched {
+            self.1.fetch_add(1, Ordering::Release);
+        }
+        self.2.fetch_max(end, Ordering::AcqRel);
     }
 
     /// Something else changed that answers depend on.

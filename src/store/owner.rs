@@ -244,9 +244,9 @@ pub(super) fn of(
     Ok((ids, labels))
 }
 
-/// An active Consent that denies something to somebody.
+/// A Consent of a citizen.
 #[derive(Debug, QueryableByName)]
-pub struct Denial {
+pub struct CitizenConsent {
     /// Its key.
     #[diesel(sql_type = BigInt)]
     pub key: i64,
@@ -262,7 +262,11 @@ pub struct Denial {
 }
 
 /// The next that deny something, in order of their keys, of citizens whom one of these organizations manages.
-pub(super) fn denials(connection: &mut Connection, managed_by: &[i64], after: i64) -> Result<Vec<Denial>, StoreError> {
+pub(super) fn denials(
+    connection: &mut Connection,
+    managed_by: &[i64],
+    after: i64,
+) -> Result<Vec<CitizenConsent>, StoreError> {
     let consent = definitions().resource_number("Consent").unwrap_or(0);
     let manager = registry().find(patient(), "organization").map_or(0, |found| found.number);
     let mut statement =
@@ -272,6 +276,16 @@ pub(super) fn denials(connection: &mut Connection, managed_by: &[i64], after: i6
     statement.sql(" AND t.system = 0 AND t.key > ").bind(after).sql(" AND EXISTS (SELECT 1 FROM reference m");
     statement.sql(" WHERE m.parameter = ").bind(i64::from(manager)).sql(" AND m.key = o.citizen AND m.target IN ");
     statement.bind_list(managed_by.iter().copied()).uncached().sql(") ORDER BY t.key LIMIT ").bind(DENIALS);
+    connection.load(&statement)
+}
+
+/// All of some citizens, whatever they say.
+pub(super) fn consents_of(connection: &mut Connection, citizens: &[i64]) -> Result<Vec<CitizenConsent>, StoreError> {
+    let consent = definitions().resource_number("Consent").unwrap_or(0);
+    let parameter = registry().find(consent, "patient").map_or(0, |found| found.number);
+    let mut statement = Statement::new("SELECT f.key AS key, f.target AS citizen, r.id AS id, r.body AS body");
+    statement.sql(" FROM reference f JOIN resource r ON r.key = f.key WHERE f.parameter = ");
+    statement.bind(i64::from(parameter)).sql(" AND f.target IN ").bind_list(citizens.iter().copied()).uncached();
     connection.load(&statement)
 }
 

@@ -1,7 +1,8 @@
 //! The store as others use it: blocking reads on pooled connections, writes through the writer.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use diesel::QueryableByName;
 use diesel::r2d2::{ManageConnection, Pool};
@@ -75,6 +76,27 @@ struct KeyRecord {
     key: i64,
 }
 
+/// Changes that are looked at one by one for whether access is decided by them.
+const FOLLOWED: i64 = 5_000;
+
+#[derive(QueryableByName)]
+struct FollowedRecord {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+    #[diesel(sql_type = BigInt)]
+    touched: i64,
+}
+
+/// How the change log is followed for what others wrote: on a connection of its own, by one at a time for all who wait.
+#[derive(Default)]
+struct Following {
+    connection: Option<Connection>,
+    /// When it was last begun to be looked at.
+    looked: Option<Instant>,
+}
+
 /// The store. Cheap to clone; all clones share connections, cache and writer.
 #[derive(Clone)]
 pub struct Store {
@@ -84,6 +106,7 @@ pub struct Store {
     sets: Arc<Sets>,
     view: Option<Arc<View>>,
     clock: Arc<DefinitionClock>,
+    following: Arc<Mutex<Following>>,
     pub(super) registry: Arc<InUse>,
     blobs: Blobs,
     options: Arc<StoreOptions>,
@@ -136,6 +159,7 @@ impl Store {
             sets: Arc::default(),
             view: None,
             clock,
+            following: Arc::default(),
             registry,
             blobs,
             options: Arc::new(options),
@@ -210,20 +234,51 @@ impl Store {
         self.options.cache_bytes == 0
     }
 
-    /// The same as the database tells it, whoever wrote. Blocks.
+    /// The same whoever wrote: the change log is looked at from where it was looked at last. Blocks.
     ///
     /// # Errors
     /// What the database says.
     pub fn relation_clock_of_all(&self) -> Result<u64, StoreError> {
-        // As many look-ups as types, each of the last row of an index.
-        let mut statement = Statement::new("SELECT max(seq) AS key FROM (");
-        for (place, number) in super::canonical::relation_types().iter().enumerate() {
-            statement.sql(if place > 0 { " UNION ALL " } else { "" });
-            statement.sql("SELECT coalesce(max(seq), 0) AS seq FROM change WHERE type = ").bind(i64::from(*number));
+        let came = Instant::now();
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else has looked since this one came.
+        if following.looked.is_some_and(|looked| looked >= came) {
+            return Ok(self.clock.relations());
         }
-        statement.sql(") c");
-        let found = self.unrestricted().reader()?.load::<KeyRecord>(&statement)?;
-        Ok(found.first().and_then(|found| u64::try_from(found.key).ok()).unwrap_or(0))
+        let _everything = InForce::of(None);
+        let looked = Instant::now();
+        let again = following.connection.take().map(|mut connection| self.follow(&mut connection).map(|()| connection));
+        let connection = match again {
+            Some(Ok(connection)) => connection,
+            // A connection that was kept may have ended.
+            _ => {
+                let mut connection = Connection::open(&self.options.database, Role::Reader)?;
+                self.follow(&mut connection)?;
+                connection
+            }
+        };
+        following.connection = Some(connection);
+        following.looked = Some(looked);
+        Ok(self.clock.relations())
+    }
+
+    fn follow(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let mut statement =
+            Statement::new("SELECT coalesce(max(seq), 0) AS seq, count(seq) AS n, count(CASE WHEN type IN ");
+        statement.bind_list(super::canonical::relation_types().iter().map(|number| i64::from(*number)));
+        // In order and with a limit, so that no planner reads the log from its start.
+        statement.sql(" THEN 1 END) AS touched FROM (SELECT seq, type FROM change WHERE seq > ");
+        statement.bind(self.clock.followed()).sql(" ORDER BY seq LIMIT ").bind(FOLLOWED).sql(") c");
+        let found = connection.load::<FollowedRecord>(&statement)?;
+        let Some(found) = found.first() else { return Ok(()) };
+        if found.n < FOLLOWED {
+            self.clock.follow(found.seq, found.touched > 0);
+        } else {
+            let end =
+                connection.load::<KeyRecord>(&Statement::new("SELECT coalesce(max(seq), 0) AS key FROM change"))?;
+            self.clock.follow(end.first().map_or(found.seq, |end| end.key), true);
+        }
+        Ok(())
     }
 
     /// The key of a resource, also of one that is only referred to. Blocks.
@@ -256,8 +311,16 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub fn denials(&self, managed_by: &[i64], after: i64) -> Result<Vec<super::Denial>, StoreError> {
+    pub fn denials(&self, managed_by: &[i64], after: i64) -> Result<Vec<super::CitizenConsent>, StoreError> {
         super::owner::denials(&mut *self.reader()?, managed_by, after)
+    }
+
+    /// The Consents of some citizens (keys), whatever they say. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn consents_of(&self, citizens: &[i64]) -> Result<Vec<super::CitizenConsent>, StoreError> {
+        super::owner::consents_of(&mut *self.reader()?, citizens)
     }
 
     /// Ids of the Patients that a resource belongs to, and its labels. Blocks.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::databases;
+use crate::common::{databases, postgres_database};
 use crate::town::{SUBJECTS, Subject, Town};
 
 fn sees(town: &Town, subject: &Subject) -> bool {
@@ -60,6 +60,32 @@ fn consent_withdrawn_counts_at_once_and_so_does_an_agreement_that_ends() {
         agreement["applies"]["end"] = json!("2026-01-01");
         town.put(&agreement);
         assert!(!sees(&town, abroad), "nor without an agreement");
+    }
+}
+
+/// Each keeps what callers have to do with; what another wrote counts in the next request.
+#[test]
+fn what_is_written_at_one_server_counts_at_once_at_the_other() {
+    let Some(database) = postgres_database() else { return };
+    let town = Town::start(&database);
+    let other = Town::join(&database, &[]);
+    let basic = json!({ "request": { "method": "POST", "url": "Basic" },
+        "resource": { "resourceType": "Basic", "code": { "text": "x" } } });
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": vec![basic; 600] }).to_string();
+    // Much else is written meanwhile, at last more than is looked at one by one.
+    for bundles in [0, 1, 9] {
+        assert!(sees(&town, &SUBJECTS[0]) && sees(&other, &SUBJECTS[0]), "{bundles}");
+        let mut team = got(&town, "CareTeam/team-a");
+        team["status"] = json!("inactive");
+        town.put(&team);
+        assert!(!sees(&other, &SUBJECTS[0]) && !sees(&town, &SUBJECTS[0]), "{bundles}");
+        let token = town.token(&SUBJECTS[16]);
+        team["status"] = json!("active");
+        other.put(&team);
+        for _ in 0..bundles {
+            assert_eq!(town.ask(&token, "POST", "fhir", &[], Some(bundle.as_bytes())).status, 200);
+        }
+        assert!(sees(&town, &SUBJECTS[0]) && sees(&other, &SUBJECTS[0]), "{bundles}");
     }
 }
 

@@ -78,14 +78,19 @@ impl Town {
 
     /// The same with further settings.
     pub(crate) fn start_with(database: &Database, more: &[&str]) -> Self {
+        let mut town = Self::join(database, more);
+        town.settle();
+        town
+    }
+
+    /// A server over what is there.
+    pub(crate) fn join(database: &Database, more: &[&str]) -> Self {
         let arguments = [&["--authentication", "required", "--full-text", "all"], more].concat();
         let server = Server::start(&database.url, &arguments);
         let url = Url::parse(&database.url).unwrap();
         let keys = AccessDirectory::open(&url).unwrap().keys(|| panic!("the server made its key")).unwrap();
         let key = SigningKey::from_pem(keys[0].id.clone(), &keys[0].pem).unwrap();
-        let mut town = Self { server, key, agent: agent(), media: [String::new(), String::new()] };
-        town.settle();
-        town
+        Self { server, key, agent: agent(), media: [String::new(), String::new()] }
     }
 
     /// A token for somebody.
