@@ -104,6 +104,7 @@ fn fuzz(target: &str, case: impl Fn(&mut Dice)) {
         cases += 1;
         at += 1;
     }
+    at_work.store(u64::MAX, Ordering::Relaxed);
     println!(
         "{target}: {cases} cases of seed {seed} from {} seeds, the longest ({}) {:?}",
         pool.seeds.len(),
