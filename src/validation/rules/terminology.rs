@@ -74,7 +74,69 @@ fn code_system(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
         .filter_map(|property| Some((property.text("code")?, property.text("type")?)))
         .collect();
     properties(run, concepts, &types, place, 0);
+    if content == "complete" {
+        related(run, node, concepts, place);
+    }
 }
+
+/// What concepts name as their parents and children are concepts of the same system
+/// (codesystem-concept-properties.html).
+fn related(run: &mut Run<'_, '_>, node: &Node<'_>, concepts: &[Node<'_>], place: &Place<'_>) {
+    let links: Vec<&str> = node
+        .list("property")
+        .iter()
+        .filter(|property| {
+            let uri = property.text("uri").and_then(|uri| uri.strip_prefix(CONCEPT_PROPERTIES)).unwrap_or_default();
+            matches!(uri, "#parent" | "#child")
+        })
+        .filter_map(|property| property.text("code"))
+        .collect();
+    if links.is_empty() {
+        return;
+    }
+    let mut codes = HashSet::new();
+    all_codes(concepts, &mut codes, 0);
+    unrelated(run, concepts, &links, &codes, place, 0);
+}
+
+fn all_codes<'n>(concepts: &'n [Node<'n>], into: &mut HashSet<&'n str>, depth: usize) {
+    for concept in concepts.iter().filter(|_| depth <= 100) {
+        into.extend(concept.text("code"));
+        all_codes(concept.list("concept"), into, depth + 1);
+    }
+}
+
+fn unrelated(
+    run: &mut Run<'_, '_>,
+    concepts: &[Node<'_>],
+    links: &[&str],
+    codes: &HashSet<&str>,
+    place: &Place<'_>,
+    depth: usize,
+) {
+    for (index, concept) in concepts.iter().enumerate().filter(|_| depth <= 100) {
+        let here = place.child("concept", Some(index));
+        for (index, property) in concept.list("property").iter().enumerate() {
+            if !property.text("code").is_some_and(|code| links.contains(&code)) {
+                continue;
+            }
+            if let Some(code) = property.text("valueCode").filter(|code| !codes.contains(code)) {
+                let here = here.child("property", Some(index));
+                error(run, "code-system-relation", &[code], &here.child("value", None));
+            }
+        }
+        unrelated(run, concept.list("concept"), links, codes, &here, depth + 1);
+    }
+}
+
+/// The types of properties that HL7 has defined, by their code.
+const PROPERTY_TYPES: &[(&str, &str)] = &[
+    ("inactive", "boolean"),
+    ("deprecated", "dateTime"),
+    ("notSelectable", "boolean"),
+    ("parent", "code"),
+    ("child", "code"),
+];
 
 /// Codes HL7 has defined for properties of concepts (codesystem-concept-properties.html).
 const CONCEPT_PROPERTIES: &str = "http://hl7.org/fhir/concept-properties";
@@ -112,6 +174,13 @@ fn declared(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
             && !PROPERTY_CODES.contains(&code)
         {
             error(run, "code-unknown", &[code, CONCEPT_PROPERTIES, ""], &here.child("uri", None));
+        }
+        let defined = uri.strip_prefix(CONCEPT_PROPERTIES).and_then(|rest| rest.strip_prefix('#'));
+        let defined = PROPERTY_TYPES.iter().find(|(code, _)| Some(*code) == defined);
+        if let (Some((code, right)), Some(own)) = (defined, property.text("type"))
+            && own != *right
+        {
+            error(run, "code-system-property-type", &[code, right, own], &here.child("type", None));
         }
     }
     let system = node.text("url").unwrap_or_default();
@@ -228,6 +297,11 @@ fn value_set(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
                 error(run, "system-value-set", &[system], &here.child("system", None));
                 continue;
             }
+            let known_system = run.validator.definition("CodeSystem", system);
+            if let Some(supplemented) = known_system.as_deref().and_then(|found| found.text("supplements")) {
+                error(run, "system-supplement", &[system, supplemented], &here.child("system", None));
+                continue;
+            }
             for (index, concept) in include.list("concept").iter().enumerate() {
                 looked_up += 1;
                 if looked_up > MAX_CODES {
@@ -260,6 +334,10 @@ fn filters(run: &mut Run<'_, '_>, include: &Node<'_>, system: &str, place: &Plac
         match filter.text("op").unwrap_or_default() {
             "is-a" | "descendent-of" | "is-not-a" | "generalizes" if matches!(property, "concept" | "code") => {
                 known(run, system, include.text("version"), value, &here.child("value", None));
+            }
+            // "(if the specified value is true; if the specified value is false, then …)"
+            "exists" if !matches!(value, "true" | "false") => {
+                error(run, "filter-exists", &[value], &here.child("value", None));
             }
             "regex" => {
                 if let Err(found) = Pattern::new(value) {

@@ -452,4 +452,29 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "the code {0} has no system; a code means something in its system only",
         "コード {0} に system がありません。コードは system があって初めて意味を持ちます",
     ),
+    (
+        "code-system-relation",
+        "the code {0}, named as a parent or child, is not in this code system",
+        "親または子として示されたコード {0} は、このコード体系にありません",
+    ),
+    (
+        "code-system-property-type",
+        "the property {0} of HL7 has the type {1}, but is declared to be a {2}",
+        "HL7 の定めた属性 {0} の型は {1} ですが、{2} と宣言されています",
+    ),
+    (
+        "filter-exists",
+        "whether a property exists is asked with true or false, not with {0}",
+        "exists フィルターの値は true または false です ({0} は使えません)",
+    ),
+    (
+        "system-supplement",
+        "{0} supplements {1} and has no codes of its own; the code system is {1}",
+        "{0} は {1} の補遺で、自身のコードを持ちません。コード体系は {1} です",
+    ),
+    (
+        "qr-reference",
+        "the answer refers to a {0}, but only these may be referred to: {1}",
+        "回答は {0} を参照していますが、参照できるのは次のものだけです: {1}",
+    ),
 ];

@@ -47,7 +47,7 @@ fn base_types() -> &'static [BaseType] {
             BaseType {
                 conditions: conditions(others),
                 about_contained: conditions(about_contained),
-                elements: definition.elements.iter().map(base_element).collect(),
+                elements: definition.elements.iter().map(|element| base_element(&definition.name, element)).collect(),
             }
         })
         .collect()
@@ -69,6 +69,7 @@ const AMENDED: &[(&str, &str)] = &[
     ("bdl-8", "fullUrl.exists() implies fullUrl.contains('/_history/').not()"),
     // "If there are more than one enableWhen, enableBehavior must be specified."
     ("que-12", "enableWhen.count() >= 2 implies enableBehavior.exists()"),
+    ("ras-2", "(probability.exists() and (probability is decimal)) implies ((probability as decimal) <= 100)"),
     ("que-7", "operator = 'exists' implies (answer is boolean)"),
     // `category` holds concepts, never a string.
     (
@@ -105,7 +106,19 @@ fn amended(rule: Invariant) -> Invariant {
     Invariant { expression: right.to_owned(), ..rule }
 }
 
-fn base_element(element: &Element) -> BaseElement {
+/// The element whose definition an element shares (`contentReference`: `Questionnaire.item.item` is as
+/// `Questionnaire.item`): its invariants hold here as well (elementdefinition.html#ElementDefinition.contentReference).
+fn shared_definition(owner: &str, element: &Element) -> Option<&'static Element> {
+    let all = definitions();
+    let shared = all.get(element.types.first()?.type_id);
+    let (parent, name) = shared.name.rsplit_once('.').filter(|_| shared.kind == Kind::Backbone)?;
+    if (parent, name) == (owner, element.name.as_str()) {
+        return None;
+    }
+    all.get(all.type_id(parent)?).elements.iter().find(|found| found.name == name)
+}
+
+fn base_element(owner: &str, element: &Element) -> BaseElement {
     let binding = element.binding.as_ref().map(|(strength, value_set)| Binding {
         strength: Strength::of(strength),
         value_set: value_set.clone(),
@@ -116,6 +129,7 @@ fn base_element(element: &Element) -> BaseElement {
         targets: found.targets.iter().cloned().map(full_url).collect(),
         ..TypeRef::default()
     });
+    let shared = shared_definition(owner, element);
     let is_simple =
         element.types.iter().any(|found| found.profiles.iter().any(|profile| profile.ends_with("/SimpleQuantity")));
     let simple = is_simple.then(|| Invariant {
@@ -125,7 +139,9 @@ fn base_element(element: &Element) -> BaseElement {
         expression: "($this is Quantity) implies comparator.empty()".to_owned(),
     });
     BaseElement {
-        conditions: conditions(element.invariants.iter().chain(&simple)),
+        conditions: conditions(
+            element.invariants.iter().chain(shared.map_or(&[][..], |shared| &shared.invariants)).chain(&simple),
+        ),
         binding: binding.filter(|binding| binding.strength >= Strength::Extensible || binding.max_value_set.is_some()),
         targets: targets.collect(),
     }

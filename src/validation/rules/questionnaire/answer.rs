@@ -10,6 +10,7 @@ use super::{Check, extension, is_true, value};
 use crate::fhirpath::general::pattern::Pattern;
 use crate::format::json::Node;
 use crate::r4::outcome::{IssueCode, Severity};
+use crate::r4::reference::Reference;
 use crate::r4::{datetime, decimal, ucum};
 use crate::validation::rules::remark::Remark;
 
@@ -150,6 +151,7 @@ impl<'c> Check<'c> {
             "string" | "text" => self.text(question, kind, node, &here),
             "attachment" => self.attachment(question, node, &here),
             "quantity" => self.units(question, node, &here),
+            "reference" => self.reference(question, node, &here),
             _ => {}
         }
         self.options(question, kind, node, count, &here);
@@ -251,6 +253,26 @@ impl<'c> Check<'c> {
             && most < size as u64
         {
             self.error(IssueCode::TooLong, "qr-size", path, &[&size.to_string(), &most.to_plain_string()]);
+        }
+    }
+
+    /// The types that the question allows references to (`questionnaire-referenceResource`).
+    fn reference(&mut self, question: &Node<'_>, node: &Node<'_>, path: &str) {
+        let url = format!("{CORE}questionnaire-referenceResource");
+        let allowed: Vec<&str> = question
+            .list("extension")
+            .iter()
+            .filter(|extension| extension.text("url") == Some(&url))
+            .filter_map(|extension| extension.text("valueCode"))
+            .collect();
+        let named = match node.text("reference").map(Reference::parse) {
+            Some(Reference::Local { resource_type, .. } | Reference::Absolute { resource_type, .. }) => {
+                Some(resource_type)
+            }
+            _ => node.text("type"),
+        };
+        if let Some(named) = named.filter(|named| !allowed.is_empty() && !allowed.contains(named)) {
+            self.error(IssueCode::Invalid, "qr-reference", path, &[named, &allowed.join(", ")]);
         }
     }
 
