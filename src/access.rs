@@ -9,9 +9,11 @@ pub mod claims;
 pub mod jwt;
 mod known;
 pub mod password;
+pub mod policy;
 pub mod relation;
 mod scope;
 
 pub use caller::{Caller, Certificate, FhirUser, Subject};
 pub use known::KnownTokens;
+pub use policy::Policy;
 pub use scope::{Grant, GrantContext, Interaction, Scopes};

@@ -47,7 +47,7 @@ pub use subset::{is_whole, subset};
 use std::sync::Arc;
 
 use crate::access::audit::{Event, Trail};
-use crate::access::{Caller, Interaction};
+use crate::access::{Caller, Interaction, Policy};
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::ParseOptions;
 use crate::store::{AuditLog, Store};
@@ -75,6 +75,8 @@ pub struct EngineSettings {
     pub liaison: bool,
     /// Who is asked about code systems that are not here.
     pub terminology_server: Option<Arc<dyn TerminologyServer>>,
+    /// What relations let callers do.
+    pub access: Arc<Policy>,
 }
 
 impl Default for EngineSettings {
@@ -89,6 +91,7 @@ impl Default for EngineSettings {
             validation: ValidationPolicy::default(),
             liaison: false,
             terminology_server: None,
+            access: Policy::built_in(),
         }
     }
 }
@@ -124,7 +127,7 @@ impl Engine {
     /// come by [`Self::for_known`].
     #[must_use]
     pub fn for_caller(&self, caller: Arc<Caller>) -> Self {
-        let view = if relations::sees_all(&caller) { None } else { Some(Arc::new(crate::store::View::closed())) };
+        let view = if self.sees_all(&caller) { None } else { Some(Arc::new(crate::store::View::closed())) };
         Self { store: self.store.with_view(view), caller, ..self.clone() }
     }
 
@@ -181,7 +184,7 @@ impl Engine {
             return Err(Rejection::new(403, IssueCode::Forbidden, text));
         }
         if self.caller.may(interaction, type_name) {
-            return Ok(());
+            return self.permit_by_policy(interaction, type_name);
         }
         let name = if type_name.is_empty() { "*" } else { type_name };
         let letter = interaction.letter();

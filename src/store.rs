@@ -98,7 +98,7 @@ pub use parameters::{ParameterState, Unfinished};
 pub use read::{Pending, Store};
 pub use reindex::{Rebuild, reindex};
 pub use search::{Found, SearchPage};
-pub use view::{Citizens, Managed, View, ViewClause, open_types};
+pub use view::{Citizens, Managed, View, ViewClause, ViewLiaison, open_types};
 pub use write::{Prepared, WriteTransaction, Written};
 
 /// Settings of a store.

@@ -1,11 +1,9 @@
 //! Who has to do with whom, read off FHIR resources: teams, roles, consents, agreements. Pure.
 
 use super::scope::{GrantContext, Scopes};
-use super::{Caller, Subject};
 use crate::format::json::Node;
 use crate::r4::datetime::span;
 use crate::r4::definitions;
-use crate::store::Label;
 
 /// `ends` of a Period that is open.
 const OPEN: i64 = i64::MAX;
@@ -104,22 +102,6 @@ pub fn agree(contract: &Node<'_>, one: &str, other: &str, now: i64, offset: i32)
         && covers(contract.get("applies"), now, offset)
         && has(one)
         && has(other)
-}
-
-/// The labels that hide from a caller.
-#[must_use]
-pub fn hidden_from(caller: &Caller) -> Vec<Label> {
-    use Label::{FamilyPrivate, Restricted, SingleRecipient, Undelivered, Uninformed, VeryRestricted};
-    match &caller.subject {
-        Subject::Person { user, .. } => match user.type_name.as_str() {
-            "Patient" => vec![Uninformed, Undelivered, Restricted, VeryRestricted, FamilyPrivate, SingleRecipient],
-            "RelatedPerson" => vec![Uninformed, Undelivered, Restricted, VeryRestricted, SingleRecipient],
-            _ => vec![Undelivered, VeryRestricted, SingleRecipient],
-        },
-        Subject::System { organization: Some(_), .. } => vec![Undelivered, Restricted, VeryRestricted, SingleRecipient],
-        Subject::System { organization: None, .. } | Subject::Open | Subject::Program => Vec::new(),
-        Subject::Nobody => vec![Uninformed, Undelivered, Restricted, VeryRestricted, FamilyPrivate, SingleRecipient],
-    }
 }
 
 /// A type, and the search parameters of each scope about it; none when one of them has none.

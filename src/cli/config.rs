@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
+use renraku::access::Policy;
 use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
 use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, LimitSettings, TlsSettings, TlsVersion};
 use renraku::search::text::FullText;
@@ -190,6 +191,10 @@ pub(super) struct Settings {
     /// Requests that may be under way at once; 0 is no limit [default: 1000]
     #[arg(long, value_name = "NUMBER")]
     max_requests: Option<usize>,
+    /// File with the rules of who may do what with which resources; read once, at start
+    /// [default: the policy that `renraku access policy` prints]
+    #[arg(long, value_name = "FILE")]
+    access_policy: Option<PathBuf>,
     /// Refuse updates without If-Match [default: false]
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_if_match: Option<bool>,
@@ -332,6 +337,7 @@ const OF_SERVE: [&str; 32] = [
     "client_crl",
     "client_cert_header",
     "authentication",
+    "access_policy",
     "issuers",
     "required_amr",
     "registered_devices",
@@ -516,6 +522,7 @@ impl Settings {
             strict_references: self.strict_references.or(lower.strict_references),
             validation: self.validation.or(lower.validation),
             validation_rules: self.validation_rules.or(lower.validation_rules),
+            access_policy: self.access_policy.or(lower.access_policy),
             fls: self.fls.or(lower.fls),
             terminology_server: self.terminology_server.or(lower.terminology_server),
             terminology_timeout: self.terminology_timeout.or(lower.terminology_timeout),
@@ -571,6 +578,10 @@ impl Settings {
         for rule in self.validation_rules.iter().flatten() {
             validation.add(rule).map_err(|why| wrong("validation_rules", why))?;
         }
+        let access = match &self.access_policy {
+            Some(path) => std::sync::Arc::new(policy(path)?),
+            None => Policy::built_in(),
+        };
         let timeout = self.terminology_timeout.map_or(std::time::Duration::from_secs(5), |timeout| timeout.0);
         let terminology_server = match &self.terminology_server {
             Some(base) => {
@@ -626,6 +637,7 @@ impl Settings {
                 validation,
                 liaison: self.fls == Some(Switch::On),
                 terminology_server,
+                access,
             },
             http: HttpSettings {
                 listen: self.listen.unwrap_or(http.listen),
@@ -727,6 +739,13 @@ fn from_environment(value_of: impl Fn(&str) -> Option<OsString>) -> Result<Setti
         settings = settings.over(read.settings);
     }
     Ok(settings)
+}
+
+/// The access policy in a file.
+pub(super) fn policy(path: &Path) -> Result<Policy, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(2, format!("access_policy: {}: {error}", path.display())))?;
+    Policy::parse(&text, &path.display().to_string()).map_err(|why| Failure::new(2, format!("access_policy: {why}")))
 }
 
 fn from_file(path: &Path) -> Result<Settings, Failure> {

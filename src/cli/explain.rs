@@ -1,11 +1,13 @@
-//! `renraku access explain`: which rule decides.
+//! `renraku access explain`: which rule decides; `renraku access policy`: the rules, or whether a file of them is right.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use renraku::access::policy::BUILT_IN;
 use renraku::engine::AccessAsked;
 
-use super::config::Settings;
+use super::config::{Settings, policy};
 use super::{Failure, answer};
 
 /// Who may do what, and by which rule
@@ -34,12 +36,40 @@ enum Action {
         #[arg(long, value_name = "SCOPES")]
         scope: Option<String>,
         #[command(flatten)]
-        settings: Settings,
+        settings: Box<Settings>,
+    },
+    /// Print the rules that count without a file of your own, or check such a file
+    #[command(
+        after_help = "Example:\n  renraku access policy > access.toml\n  renraku access policy --check access.toml\n  renraku serve --access-policy access.toml"
+    )]
+    Policy {
+        /// Say whether this file is right, and what it changes of the rules that are built in
+        #[arg(long, value_name = "FILE")]
+        check: Option<PathBuf>,
     },
 }
 
+fn tell_policy(check: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let Some(path) = check else {
+        answer(BUILT_IN.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (own, built_in) = (policy(&path)?, renraku::access::Policy::built_in());
+    answer(format_args!("{} is right: {} rules", path.display(), own.ids().count()));
+    for id in built_in.ids().filter(|id| !own.ids().any(|known| known == *id)) {
+        answer(format_args!("- {id}: not in the file, so that nothing is allowed by it"));
+    }
+    for id in own.ids().filter(|id| !built_in.ids().any(|known| known == *id)) {
+        answer(format_args!("+ {id}: a rule of the file"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Action::Explain { who, what, on, scope, settings } = arguments.action;
+    let (who, what, on, scope, settings) = match arguments.action {
+        Action::Explain { who, what, on, scope, settings } => (who, what, on, scope, settings),
+        Action::Policy { check } => return tell_policy(check),
+    };
     let engine = settings.resolve()?.open()?;
     let told = engine.explain_access(&AccessAsked { who, what, on, scope }).map_err(|rejection| {
         Failure::new(1, rejection.issues.first().map_or_else(String::new, |issue| issue.diagnostics.clone()))

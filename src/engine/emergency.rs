@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::relations::{OFFICER, number};
 use super::{Engine, Rejection};
 use crate::access::audit::{Action, Agent, Event, Kind};
+use crate::access::policy::Operation;
 use crate::access::relation::covers;
 use crate::access::{FhirUser, Subject};
 use crate::format::json::{self, Node};
@@ -250,10 +251,14 @@ impl Engine {
 
     /// Refuses who may not review accesses.
     pub(super) fn permit_review(&self) -> Result<(), Rejection> {
-        if self.store.view().is_none() || self.caller.roles.iter().any(|role| role == "auditor") {
-            return Ok(());
+        self.permit_operation(Operation::Review)
+            .map_err(|_| refused("this is for auditors, and for systems that may read everything"))?;
+        // A system that does not see everything reviews as an auditor, or not at all.
+        let is_auditor = self.caller.roles.iter().any(|role| role == "auditor");
+        if !is_auditor && self.store.view().is_some() {
+            return Err(refused("this is for auditors, and for systems that may read everything"));
         }
-        Err(refused("this is for auditors, and for systems that may read everything"))
+        Ok(())
     }
 
     fn stored(&self, type_name: &str, resource: &Value) -> Result<String, Rejection> {

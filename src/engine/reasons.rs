@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::relations::{number, sees_all};
+use super::relations::number;
 use super::{Engine, Rejection};
-use crate::access::relation::hidden_from;
+use crate::access::policy::{Asker, Relation, label_name};
 use crate::access::{Caller, FhirUser, Interaction, Scopes, Subject};
 use crate::r4::outcome::IssueCode;
 use crate::store::open_types;
@@ -29,6 +29,11 @@ pub struct Asked {
 
 fn wrong(name: &str, right: &str) -> Rejection {
     Rejection::new(400, IssueCode::Value, format!("{name} is wrong: {right}"))
+}
+
+/// Whether no rule of the policy is missing.
+fn sees_by_policy(rules: &[Value]) -> bool {
+    rules.iter().all(|rule| rule["rule"] != "policy" || rule["allows"] == true)
 }
 
 impl Engine {
@@ -79,30 +84,79 @@ impl Engine {
         );
         rule("scope", is_in_scope, scope_text);
         let (owners, labels) = all.store.owners_and_labels(type_number, id)?;
+        let policy = &self.settings.access;
+        // What the rules of the policy say of these relations.
+        let said = |professions: &[String], relations: u16| {
+            let found = policy.rule(&Asker::of(&caller, professions), relations, type_number, interaction as u8);
+            let names: Vec<&str> = Relation::of(relations).map(Relation::name).collect();
+            let text = found.map_or_else(
+                || {
+                    format!(
+                        "no rule of {} lets the relation {} {} {type_name}",
+                        policy.name(),
+                        names.join(", "),
+                        asked.what
+                    )
+                },
+                |found| {
+                    format!(
+                        "{} lets the relation {} {} {type_name}",
+                        policy.place(found),
+                        found.relation.name(),
+                        asked.what
+                    )
+                },
+            );
+            (found.is_some(), text)
+        };
+        let mut professions = Vec::new();
         if open_types().contains(&type_number) {
             rule("relation", true, format!("{type_name} is about no citizen"));
+            let (holds, text) = said(&[], Relation::Nobody.bit());
+            rule("policy", holds, text);
         } else if owners.is_empty() {
             rule(
                 "relation",
                 false,
                 "it is about no citizen that is known; shown only to those between whom it goes".to_owned(),
             );
+            let (holds, text) = said(&[], Relation::Between.bit() | Relation::Everybody.bit());
+            rule("policy", holds, text);
         }
         for patient in &owners {
-            let related = self.relation(&caller, patient)?;
-            let (holds, why) = related.map_or_else(|why| (false, why), |why| (true, why));
-            rule("relation", holds, format!("Patient/{patient}: {why}"));
+            let (related, codes) = self.relation(&caller, patient)?;
+            match related {
+                Ok((why, relations)) => {
+                    rule("relation", true, format!("Patient/{patient}: {why}"));
+                    let (holds, text) = said(&codes, relations);
+                    rule("policy", holds, format!("Patient/{patient}: {text}"));
+                }
+                Err(why) => rule("relation", false, format!("Patient/{patient}: {why}")),
+            }
+            professions = codes;
         }
-        let hidden = hidden_from(&caller);
-        for label in labels.iter().filter(|label| hidden.contains(label)) {
-            rule("label", false, format!("it is labelled {label:?}, which is not for them unless it names them"));
+        let asker = Asker::of(&caller, &professions);
+        let hidden = policy.hidden(&asker);
+        for label in &labels {
+            let name = label_name(*label);
+            match policy.place_of_label(&asker, *label) {
+                Some(place) => rule("label", true, format!("it is labelled {name}, which {place} shows to them")),
+                None if hidden.contains(label) => {
+                    let text = format!(
+                        "it is labelled {label:?}, which is not for them unless it names them: no rule of {} shows it",
+                        policy.name()
+                    );
+                    rule("label", false, text);
+                }
+                None => {}
+            }
         }
+        let is_by_policy = sees_by_policy(&rules);
         // What the filter itself says is what counts.
-        let is_seen = sees_all(&caller) || {
-            let theirs = self.for_known(Arc::new(caller))?;
-            theirs.store.current(type_number, id)?.is_some()
-        };
-        let allowed = is_in_scope && is_seen;
+        let theirs = self.for_known(Arc::new(caller))?;
+        let is_seen = theirs.store.current(type_number, id)?.is_some();
+        let is_permitted = theirs.permit_by_policy(interaction, type_name).is_ok();
+        let allowed = is_in_scope && is_seen && is_permitted && is_by_policy;
         Ok(json!({
             "as": asked.who, "do": asked.what, "on": asked.on, "version": found.version,
             "allowed": allowed, "rules": rules,

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use super::{Engine, Rejection};
-use crate::access::relation::{Said, agree, consent, covers, hidden_from, is_in_team, shown_types, target};
+use crate::access::policy::{Asker, LiaisonUse, Operation, Relation};
+use crate::access::relation::{Said, agree, consent, covers, is_in_team, shown_types, target};
 use crate::access::{Caller, GrantContext, Interaction, Subject};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::parse_query;
 use crate::search::query::Condition;
-use crate::store::{Citizens, Found, Managed, SearchPage, View, ViewClause};
+use crate::store::{Citizens, Found, Managed, SearchPage, View, ViewClause, ViewLiaison, open_types};
 
 /// How long an answer is kept at most: periods begin and end without being written.
 const KEPT: Duration = Duration::from_secs(10);
@@ -48,15 +49,27 @@ impl Default for Views {
     }
 }
 
+/// A citizen a caller has to do with.
+#[derive(Debug, Clone)]
+struct Related {
+    why: String,
+    /// Bits of [`Relation`].
+    relations: u16,
+}
+
 /// What a caller has to do with.
 #[derive(Debug, Default)]
 struct Reach {
-    /// Ids of Patients, and why.
-    citizens: BTreeMap<String, String>,
-    /// Organizations whose citizens are all reached, `Organization/x`.
-    managed_by: BTreeSet<String>,
+    /// Ids of Patients.
+    citizens: BTreeMap<String, Related>,
+    /// Organizations whose citizens are all reached, `Organization/x`, and by which relations.
+    managed_by: BTreeMap<String, u16>,
     /// References that stand for the caller.
     own: Vec<String>,
+    /// The codes of their roles that count now.
+    professions: Vec<String>,
+    /// Relations they have by what they are, with some citizen or none.
+    relations: u16,
     /// Keys of citizens whom those organizations manage and who refuse.
     denied: BTreeSet<i64>,
     /// Citizens whom the caller would reach, and what keeps them from the caller all the same.
@@ -74,6 +87,43 @@ pub(super) struct Role {
     pub(super) codes: Vec<String>,
 }
 
+impl Reach {
+    /// One more reason to have to do with a citizen; the first is the one that is told.
+    fn add(&mut self, citizen: String, relation: Relation, why: impl FnOnce() -> String) {
+        self.add_all(citizen, relation.bit(), why);
+    }
+
+    fn add_all(&mut self, citizen: String, relations: u16, why: impl FnOnce() -> String) {
+        let related = self.citizens.entry(citizen).or_insert_with(|| Related { why: why(), relations: 0 });
+        related.relations |= relations;
+    }
+
+    fn manage(&mut self, organization: String, relation: Relation) -> bool {
+        let relations = self.managed_by.entry(organization).or_default();
+        let before = std::mem::replace(relations, *relations | relation.bit());
+        before != *relations
+    }
+
+    /// All relations there are.
+    fn relations(&self) -> u16 {
+        let citizens = self.citizens.values().map(|related| related.relations);
+        citizens
+            .chain(self.managed_by.values().copied())
+            .fold(self.relations | Relation::Between.bit(), |all, one| all | one)
+    }
+
+    /// The same with one citizen, who is reached.
+    fn only(&self, citizen: &str, relations: u16) -> Self {
+        let related = Related { why: String::new(), relations };
+        Self {
+            citizens: [(citizen.to_owned(), related)].into(),
+            own: self.own.clone(),
+            professions: self.professions.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 pub(super) fn number(name: &str) -> u8 {
     definitions().resource_number(name).unwrap_or(0)
 }
@@ -82,17 +132,75 @@ fn parsed(found: &Found) -> Node<'_> {
     json::parse(&found.version.body).unwrap_or(Node::Null)
 }
 
-/// Callers without a view: nothing is hidden from a system that acts for no organization and may read all types.
-pub(super) fn sees_all(caller: &Caller) -> bool {
-    let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
-    caller.is_trusted() || (is_whole && caller.may(Interaction::Read, "") && caller.may(Interaction::Search, ""))
-}
-
 /// What a context lets be read; what it lets be written, and is then seen while writing.
 const READING: u8 = Interaction::Read as u8 | Interaction::Search as u8;
 const WRITING: u8 = Interaction::Create as u8 | Interaction::Update as u8 | Interaction::Delete as u8;
 
 impl Engine {
+    /// Callers without a view: nothing is hidden from a system that acts for no organization and may read all types.
+    pub(super) fn sees_all(&self, caller: &Caller) -> bool {
+        let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
+        caller.is_trusted()
+            || (is_whole
+                && caller.may(Interaction::Read, "")
+                && caller.may(Interaction::Search, "")
+                && self.settings.access.shows_everything(&Asker::of(caller, &[])))
+    }
+
+    /// Refuses what no rule of the access policy allows with a type; all types are for the view to decide.
+    pub(super) fn permit_by_policy(&self, interaction: Interaction, type_name: &str) -> Result<(), Rejection> {
+        let type_number = number(type_name);
+        if self.caller.is_trusted() || type_number == 0 {
+            return Ok(());
+        }
+        let is_allowed = match self.store.view() {
+            Some(view) => view.allows(type_number, interaction as u8),
+            None => {
+                let asker = Asker::of(&self.caller, &[]);
+                let relation = if open_types().contains(&type_number) { Relation::Nobody } else { Relation::Everybody };
+                self.settings.access.interactions(&asker, relation, type_number) & interaction as u8 != 0
+            }
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let policy = self.settings.access.name();
+        let verb = format!("{interaction:?}").to_lowercase();
+        let text = format!("no rule of {policy} lets the caller {verb} {type_name} resources");
+        Err(Rejection::new(403, IssueCode::Forbidden, text))
+    }
+
+    /// Refuses an operation that no rule of the access policy allows.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn permit_operation(&self, operation: Operation) -> Result<(), Rejection> {
+        let policy = &self.settings.access;
+        if self.caller.is_trusted() || policy.operation(&Asker::of(&self.caller, &[]), operation).is_some() {
+            return Ok(());
+        }
+        Err(Rejection::new(403, IssueCode::Forbidden, policy.without(operation)))
+    }
+
+    /// What of fracture liaison's lists and measures the caller sees.
+    #[must_use]
+    pub fn liaison_use(&self) -> LiaisonUse {
+        match self.store.view().map(|view| view.liaison.as_ref()) {
+            None => LiaisonUse::Rows,
+            Some(None) => LiaisonUse::None,
+            Some(Some(liaison)) if liaison.has_rows => LiaisonUse::Rows,
+            Some(Some(_)) => LiaisonUse::Counts,
+        }
+    }
+
+    /// An engine that counts more citizens than those whose rows the caller sees, where there are such. What it tells
+    /// of a citizen must not be shown.
+    #[must_use]
+    pub fn counting(&self) -> Option<Self> {
+        let view = self.store.view().filter(|view| view.liaison.as_ref().is_some_and(|own| own.counted.is_some()))?;
+        Some(Self { store: self.store.with_view(Some(Arc::new(view.counting()))), ..self.clone() })
+    }
+
     /// The same engine for a known caller, with the view that is theirs. Blocks when it is not known yet.
     ///
     /// # Errors
@@ -105,7 +213,7 @@ impl Engine {
     /// The same when its view is known already; never blocks.
     #[must_use]
     pub fn for_known_now(&self, caller: &Arc<Caller>) -> Option<Self> {
-        if sees_all(caller) {
+        if self.sees_all(caller) {
             return Some(self.for_caller(Arc::clone(caller)));
         }
         // Another server may have written what decides: the database has to be asked.
@@ -120,7 +228,7 @@ impl Engine {
 
     /// What a caller may see; `None` for everything.
     fn view_of(&self, caller: &Caller) -> Result<Option<Arc<View>>, Rejection> {
-        if sees_all(caller) {
+        if self.sees_all(caller) {
             return Ok(None);
         }
         let name = name_of(caller);
@@ -169,47 +277,50 @@ impl Engine {
         let (context, reach) = match &caller.subject {
             Subject::Open | Subject::Program => return Ok(None),
             Subject::Nobody => (GrantContext::User, Some(Reach::default())),
-            Subject::System { organization: None, .. } => (GrantContext::System, None),
+            Subject::System { organization: None, .. } => {
+                let reach = Reach { relations: Relation::Everybody.bit(), ..Reach::default() };
+                (GrantContext::System, Some(reach))
+            }
             Subject::System { organization: Some(organization), .. } => {
                 let reach = engine.reach_of_system(organization)?;
                 (GrantContext::System, Some(reach))
             }
             Subject::Person { user, .. } => (GrantContext::User, Some(engine.reach_of(&user.to_string())?)),
         };
-        let citizens = match &reach {
-            None => Citizens::All,
-            Some(reach) => engine.citizens(reach)?,
-        };
+        let reach = reach.unwrap_or_default();
+        let policy = &self.settings.access;
+        let asker = Asker::of(caller, &reach.professions);
         let (mut clauses, mut writing) = (Vec::new(), Vec::new());
         let audit = number("AuditEvent");
         if caller.subject != Subject::Nobody {
-            clauses.extend(engine.clause(caller, context, citizens.clone(), READING)?);
-            writing.extend(engine.clause(caller, context, citizens.clone(), WRITING)?);
+            clauses.extend(engine.clauses(caller, context, &asker, &reach, READING)?);
+            writing.extend(engine.clauses(caller, context, &asker, &reach, WRITING)?);
             // The patient in context, as far as the caller has to do with them.
             if let Some(patient) = &caller.patient {
-                let key = self.store.unrestricted().key_of(number("Patient"), patient)?;
-                let is_reached = match (&citizens, key, &reach) {
-                    (Citizens::All, Some(_), _) => true,
-                    (_, Some(_), Some(reach)) => engine.reaches(reach, patient)?,
-                    _ => false,
-                };
-                let keys = key.filter(|_| is_reached).into_iter().collect();
-                let only = Citizens::Some { keys, managed_by: Managed::default() };
-                clauses.extend(engine.clause(caller, GrantContext::Patient, only.clone(), READING)?);
-                writing.extend(engine.clause(caller, GrantContext::Patient, only, WRITING)?);
+                let relations = engine.relations_to(&reach, patient)?;
+                let only = reach.only(patient, relations);
+                clauses.extend(engine.clauses(caller, GrantContext::Patient, &asker, &only, READING)?);
+                writing.extend(engine.clauses(caller, GrantContext::Patient, &asker, &only, WRITING)?);
             }
         }
         // Who looked at what is for auditors.
-        let is_auditor = caller.roles.iter().any(|role| role == "auditor");
         for clause in clauses.iter_mut().chain(&mut writing) {
             clause.types.retain(|number| *number != audit);
         }
+        let is_auditor = caller.roles.iter().any(|role| role == "auditor")
+            && policy.interactions(&asker, Relation::Everybody, audit) & READING == READING;
         if is_auditor && scopes.allow(crate::access::Interaction::Read, "AuditEvent") {
-            clauses.push(ViewClause { types: vec![audit], citizens: Citizens::All, constraints: Vec::new() });
+            let types = vec![audit];
+            clauses.push(ViewClause { types, citizens: Citizens::All, constraints: Vec::new(), is_between: false });
+        }
+        let liaison = engine.liaison_of(caller, &asker, &reach)?;
+        let mut interactions = engine.interactions_of(&asker, reach.relations());
+        if is_auditor && let Some(place) = interactions.get_mut(usize::from(audit)) {
+            *place |= READING;
         }
         let (mut own, mut circles) = (Vec::new(), Vec::new());
         let mut named: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (type_name, id) in reach.iter().flat_map(|reach| &reach.own).filter_map(|own| own.split_once('/')) {
+        for (type_name, id) in reach.own.iter().filter_map(|own| own.split_once('/')) {
             named.entry(type_name).or_default().push(id);
         }
         for (type_name, ids) in named {
@@ -222,7 +333,7 @@ impl Engine {
         let may_join = |own: &&String| {
             ["Practitioner/", "PractitionerRole/", "Patient/"].iter().any(|start| own.starts_with(start))
         };
-        let members: Vec<String> = reach.iter().flat_map(|reach| &reach.own).filter(may_join).cloned().collect();
+        let members: Vec<String> = reach.own.iter().filter(may_join).cloned().collect();
         if !members.is_empty() {
             circles.extend(engine.find("Group", &[("member", members.join(","))])?.iter().map(|found| found.key));
         }
@@ -234,10 +345,12 @@ impl Engine {
         }
         let mut view = View {
             clauses,
-            hidden: hidden_from(caller),
+            hidden: policy.hidden(&asker),
             own,
             circles,
             unwritable,
+            interactions,
+            liaison,
             writing: None,
             name: format!(" as {name}"),
             digest: OnceLock::new(),
@@ -246,58 +359,168 @@ impl Engine {
         Ok(Some(view))
     }
 
-    fn clause(
+    /// What the scopes of a context, the rules of the policy and the caller's relations show: types that are shown of
+    /// the same citizens are one clause.
+    fn clauses(
         &self,
         caller: &Caller,
         context: GrantContext,
-        citizens: Citizens,
+        asker: &Asker<'_>,
+        reach: &Reach,
         bits: u8,
-    ) -> Result<Option<ViewClause>, Rejection> {
-        let shown = shown_types(&caller.scopes, context, bits);
-        let mut constraints = Vec::new();
-        for (type_number, alternatives) in shown.iter().filter(|(_, alternatives)| !alternatives.is_empty()) {
-            let mut read: Vec<Vec<Condition>> = Vec::new();
-            for pairs in alternatives {
-                let query =
-                    parse_query(*type_number, pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
-                read.push(query.conditions);
+    ) -> Result<Vec<ViewClause>, Rejection> {
+        let policy = &self.settings.access;
+        let relations = reach.relations();
+        let mut groups: BTreeMap<u16, ViewClause> = BTreeMap::new();
+        let mut open = Vec::new();
+        for (type_number, alternatives) in shown_types(&caller.scopes, context, bits) {
+            let allowed = |relation: &Relation| policy.interactions(asker, *relation, type_number) & bits != 0;
+            let group = if open_types().contains(&type_number) {
+                allowed(&Relation::Nobody).then_some(0)
+            } else {
+                let by = Relation::of(relations).filter(allowed).fold(0, |all, relation| all | relation.bit());
+                (by != 0).then_some(by)
+            };
+            let Some(group) = group else { continue };
+            let mut constraints = Vec::new();
+            if !alternatives.is_empty() {
+                let mut read: Vec<Vec<Condition>> = Vec::new();
+                for pairs in &alternatives {
+                    let query =
+                        parse_query(type_number, pairs, &self.parse_options(false)).map_err(Rejection::bad_request)?;
+                    read.push(query.conditions);
+                }
+                constraints.push((type_number, read));
             }
-            constraints.push((*type_number, read));
+            if group == 0 {
+                open.push((type_number, constraints));
+                continue;
+            }
+            let clause = match groups.entry(group) {
+                std::collections::btree_map::Entry::Occupied(found) => found.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => place.insert(ViewClause {
+                    types: Vec::new(),
+                    citizens: self.citizens(reach, group)?,
+                    constraints: Vec::new(),
+                    is_between: group & Relation::Between.bit() != 0,
+                }),
+            };
+            clause.types.push(type_number);
+            clause.constraints.extend(constraints);
         }
-        let types: Vec<u8> = shown.into_iter().map(|(number, _)| number).collect();
-        Ok((!types.is_empty()).then_some(ViewClause { types, citizens, constraints }))
+        // Whose, does not matter of types that are about nobody: they go with others.
+        let nobody = Citizens::Some { keys: Vec::new(), managed_by: Managed::default() };
+        let mut clauses: Vec<ViewClause> = groups.into_values().collect();
+        if clauses.is_empty() && !open.is_empty() {
+            clauses.push(ViewClause {
+                types: Vec::new(),
+                citizens: nobody,
+                constraints: Vec::new(),
+                is_between: false,
+            });
+        }
+        if let Some(first) = clauses.first_mut() {
+            for (type_number, constraints) in open {
+                first.types.push(type_number);
+                first.constraints.extend(constraints);
+            }
+            first.types.sort_unstable();
+        }
+        Ok(clauses)
     }
 
-    fn citizens(&self, reach: &Reach) -> Result<Citizens, Rejection> {
-        let ids: Vec<&str> = reach.citizens.keys().map(String::as_str).collect();
-        let mut keys = self.store.keys_of(number("Patient"), &ids)?;
+    /// The citizens that are reached by one of these relations.
+    fn citizens(&self, reach: &Reach, relations: u16) -> Result<Citizens, Rejection> {
+        if relations & reach.relations & Relation::Everybody.bit() != 0 {
+            return Ok(Citizens::All);
+        }
+        let by_them = |related: &&Related| related.relations & relations != 0;
+        let ids = reach.citizens.iter().filter(|(_, related)| by_them(related)).map(|(id, _)| id.as_str());
+        let mut keys = self.store.keys_of(number("Patient"), &ids.collect::<Vec<&str>>())?;
         keys.sort_unstable();
-        let by = self.managers(reach)?;
+        let by = self.managers(reach, relations)?;
         let except = if by.is_empty() { Vec::new() } else { reach.denied.iter().copied().collect() };
         Ok(Citizens::Some { keys, managed_by: Managed { by, except } })
     }
 
-    /// The keys of the organizations whose citizens are reached.
-    fn managers(&self, reach: &Reach) -> Result<Vec<i64>, Rejection> {
-        let ids: Vec<&str> = reach.managed_by.iter().filter_map(|name| name.strip_prefix("Organization/")).collect();
+    /// The keys of the organizations whose citizens are reached by one of these relations.
+    fn managers(&self, reach: &Reach, relations: u16) -> Result<Vec<i64>, Rejection> {
+        let by_them = reach.managed_by.iter().filter(|(_, by)| **by & relations != 0);
+        let ids: Vec<&str> = by_them.filter_map(|(name, _)| name.strip_prefix("Organization/")).collect();
         let mut keys = self.store.keys_of(number("Organization"), &ids)?;
         keys.sort_unstable();
         Ok(keys)
     }
 
-    fn reaches(&self, reach: &Reach, patient: &str) -> Result<bool, Rejection> {
-        if reach.citizens.contains_key(patient) {
-            return Ok(true);
+    /// The relations of a caller to a citizen; 0 for none.
+    fn relations_to(&self, reach: &Reach, patient: &str) -> Result<u16, Rejection> {
+        let mut relations = reach.citizens.get(patient).map_or(0, |related| related.relations);
+        relations |= reach.relations & Relation::Everybody.bit();
+        let is_denied = || -> Result<bool, Rejection> {
+            let key = self.store.key_of(number("Patient"), patient)?;
+            Ok(key.is_some_and(|key| reach.denied.contains(&key)))
+        };
+        if !reach.managed_by.is_empty() && (reach.denied.is_empty() || !is_denied()?) {
+            let manager = self.current_node(&format!("Patient/{patient}"), |node| {
+                target(node, "managingOrganization").map(str::to_owned)
+            })?;
+            relations |= manager.flatten().and_then(|manager| reach.managed_by.get(&manager).copied()).unwrap_or(0);
         }
-        if !reach.denied.is_empty()
-            && self.store.key_of(number("Patient"), patient)?.is_some_and(|key| reach.denied.contains(&key))
-        {
-            return Ok(false);
+        Ok(relations)
+    }
+
+    /// What may be done with each type. Where relations differ in what they let be read, or written, what all of them
+    /// let be done counts: rather too little than something under the wrong relation.
+    fn interactions_of(&self, asker: &Asker<'_>, relations: u16) -> Vec<u8> {
+        let policy = &self.settings.access;
+        let of = |type_number: u8| {
+            if open_types().contains(&type_number) {
+                return policy.interactions(asker, Relation::Nobody, type_number);
+            }
+            let mut allowed = 0;
+            for bits in [READING, WRITING] {
+                let each =
+                    Relation::of(relations).map(|relation| policy.interactions(asker, relation, type_number) & bits);
+                allowed |= each.filter(|bits| *bits != 0).reduce(|all, one| all & one).unwrap_or(0);
+            }
+            allowed
+        };
+        (0..=u8::try_from(definitions().resources().len()).unwrap_or(u8::MAX)).map(of).collect()
+    }
+
+    /// Whose rows of fracture liaison a caller sees, and whose they see counted.
+    fn liaison_of(&self, caller: &Caller, asker: &Asker<'_>, reach: &Reach) -> Result<Option<ViewLiaison>, Rejection> {
+        let is_person = matches!(caller.subject, Subject::Person { .. });
+        let context = if is_person { GrantContext::User } else { GrantContext::System };
+        // A row is made of all these types: who does not see one of them whole sees no row.
+        let shown = shown_types(&caller.scopes, context, READING);
+        let sees =
+            |type_number: u8| shown.iter().any(|(number, narrowed)| *number == type_number && narrowed.is_empty());
+        let needed: Vec<u8> = crate::fls::facts::TYPES.iter().map(|name| number(name)).collect();
+        let reads = |interaction| crate::fls::facts::TYPES.iter().all(|name| caller.may(interaction, name));
+        if !(needed.iter().copied().all(sees) && reads(Interaction::Read) && reads(Interaction::Search)) {
+            return Ok(None);
         }
-        let manager = self.current_node(&format!("Patient/{patient}"), |node| {
-            target(node, "managingOrganization").map(str::to_owned)
-        })?;
-        Ok(manager.flatten().is_some_and(|manager| reach.managed_by.contains(&manager)))
+        let policy = &self.settings.access;
+        let by = |wanted: LiaisonUse| {
+            let all = Relation::of(reach.relations()).filter(|relation| policy.liaison(asker, *relation) >= wanted);
+            all.fold(0, |bits, relation| bits | relation.bit())
+        };
+        let sees_types = |relation: &Relation| {
+            needed.iter().all(|number| policy.interactions(asker, *relation, *number) & READING == READING)
+        };
+        let rows = Relation::of(by(LiaisonUse::Rows)).filter(sees_types).fold(0, |bits, one| bits | one.bit());
+        let counts = by(LiaisonUse::Counts);
+        if counts == 0 {
+            return Ok(None);
+        }
+        let types = needed.into_iter().filter(|known| *known != number("Communication")).collect();
+        Ok(Some(ViewLiaison {
+            has_rows: rows != 0,
+            rows: self.citizens(reach, rows)?,
+            counted: (counts != rows).then(|| self.citizens(reach, counts)).transpose()?,
+            types,
+        }))
     }
 
     /// What a person has to do with.
@@ -307,7 +530,7 @@ impl Engine {
         let (type_name, id) = user.split_once('/').unwrap_or_default();
         match type_name {
             "Patient" => {
-                reach.citizens.insert(id.to_owned(), "it is the person themselves".to_owned());
+                reach.add(id.to_owned(), Relation::Citizen, || "it is the person themselves".to_owned());
                 return Ok(reach);
             }
             "RelatedPerson" => {
@@ -317,7 +540,7 @@ impl Engine {
                     target(node, "patient").filter(|_| counts).map(str::to_owned)
                 })?;
                 if let Some(id) = citizen.flatten().as_deref().and_then(|citizen| citizen.strip_prefix("Patient/")) {
-                    reach.citizens.insert(id.to_owned(), "they are family".to_owned());
+                    reach.add(id.to_owned(), Relation::Family, || "they are family".to_owned());
                 }
                 return Ok(reach);
             }
@@ -328,13 +551,15 @@ impl Engine {
             if !reach.own.contains(&role.reference) {
                 reach.own.push(role.reference);
             }
+            reach.professions.extend(role.codes.iter().cloned());
             if role.organization.is_empty() {
                 continue;
             }
             if role.codes.iter().any(|code| code == OFFICER) {
-                reach.managed_by.insert(role.organization.clone());
+                reach.manage(role.organization.clone(), Relation::Officer);
             }
             if role.codes.iter().any(|code| code == "fls") {
+                reach.relations |= Relation::Liaison.bit();
                 episodes_of.push(role.organization.clone());
             }
             if !reach.own.contains(&role.organization) {
@@ -348,7 +573,7 @@ impl Engine {
         // An emergency goes before what keeps them from the caller; labels still hide.
         for (citizen, why) in self.glass_of(user, now)? {
             reach.kept.remove(&citizen);
-            reach.citizens.entry(citizen).or_insert(why);
+            reach.add(citizen, Relation::Emergency, || why);
         }
         Ok(reach)
     }
@@ -397,7 +622,7 @@ impl Engine {
                 }))
             };
             if areas.contains(&municipality) || (is_wide && agreed()?) {
-                widened |= reach.managed_by.insert(municipality);
+                widened |= reach.manage(municipality, Relation::Disaster);
             }
         }
         if widened { self.without_deniers(reach) } else { Ok(()) }
@@ -417,7 +642,7 @@ impl Engine {
                 if is_in_team(&team, &reach.own, now, offset)
                     && let Some(id) = target(&team, "subject").and_then(|subject| subject.strip_prefix("Patient/"))
                 {
-                    reach.citizens.entry(id.to_owned()).or_insert_with(|| format!("CareTeam/{}", found.id));
+                    reach.add(id.to_owned(), Relation::Team, || format!("CareTeam/{}", found.id));
                 }
             }
         }
@@ -438,7 +663,7 @@ impl Engine {
                 && covers(episode.get("period"), now, offset)
                 && let Some(id) = target(&episode, "patient").and_then(|subject| subject.strip_prefix("Patient/"))
             {
-                reach.citizens.entry(id.to_owned()).or_insert_with(|| format!("EpisodeOfCare/{}", found.id));
+                reach.add(id.to_owned(), Relation::Liaison, || format!("EpisodeOfCare/{}", found.id));
             }
         }
         Ok(())
@@ -458,8 +683,8 @@ impl Engine {
                 };
                 match consent(&node, &reach.own, now, offset) {
                     Said::Deny => {
-                        if let Some(team) = reach.citizens.remove(id) {
-                            reach.kept.insert(id.to_owned(), format!("{team}, but Consent/{} denies it", found.id));
+                        if let Some(Related { why, .. }) = reach.citizens.remove(id) {
+                            reach.kept.insert(id.to_owned(), format!("{why}, but Consent/{} denies it", found.id));
                         }
                     }
                     Said::Permit => {
@@ -493,12 +718,12 @@ impl Engine {
             });
             let is_permitted = permitted.contains(&id);
             if !(is_agreed && is_permitted)
-                && let Some(team) = reach.citizens.remove(&id)
+                && let Some(Related { why, .. }) = reach.citizens.remove(&id)
             {
                 let missing = if is_agreed { "no Consent of the citizen permits it" } else { "no Contract in force" };
                 reach
                     .kept
-                    .insert(id, format!("{team}, but the citizen is of another municipality, {manager}: {missing}"));
+                    .insert(id, format!("{why}, but the citizen is of another municipality, {manager}: {missing}"));
             }
         }
         Ok(())
@@ -507,7 +732,7 @@ impl Engine {
     /// Leaves out those who refuse of the citizens of whole areas.
     fn without_deniers(&self, reach: &mut Reach) -> Result<(), Rejection> {
         let (now, offset) = self.moment();
-        let managers = self.managers(reach)?;
+        let managers = self.managers(reach, u16::MAX)?;
         let mut after = 0;
         loop {
             let denials = self.store.denials(&managers, after)?;
@@ -545,33 +770,42 @@ impl Engine {
         Ok(areas)
     }
 
-    /// Why a caller has to do with a citizen, in words; or why not.
-    pub(super) fn relation(&self, caller: &Caller, patient: &str) -> Result<Result<String, String>, Rejection> {
+    /// The relations of a caller to a citizen, and why they have them, in words; or why not. Also the codes of their
+    /// roles.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn relation(
+        &self,
+        caller: &Caller,
+        patient: &str,
+    ) -> Result<(Result<(String, u16), String>, Vec<String>), Rejection> {
         let engine = self.all_seeing();
+        let plain = |text: &str, relation: Relation| Ok((Ok((text.to_owned(), relation.bit())), Vec::new()));
         let reach = match &caller.subject {
-            Subject::Open | Subject::Program => return Ok(Ok("nobody is asked".to_owned())),
-            Subject::System { organization: None, .. } => return Ok(Ok("a system for all citizens".to_owned())),
+            Subject::Open | Subject::Program => return plain("nobody is asked", Relation::Everybody),
+            Subject::System { organization: None, .. } => {
+                return plain("a system for all citizens", Relation::Everybody);
+            }
             Subject::Person { user, .. } => engine.reach_of(&user.to_string())?,
             Subject::System { organization: Some(organization), .. } => engine.reach_of_system(organization)?,
-            Subject::Nobody => return Ok(Err("nobody is signed in".to_owned())),
+            Subject::Nobody => return Ok((Err("nobody is signed in".to_owned()), Vec::new())),
         };
-        if let Some(why) = reach.citizens.get(patient) {
-            return Ok(Ok(why.clone()));
-        }
-        if engine.reaches(&reach, patient)? {
+        let relations = engine.relations_to(&reach, patient)?;
+        if relations != 0 {
             let text = "the citizen is managed by the caller's municipality or organization, as its officer, its system, or in a disaster";
-            return Ok(Ok(text.to_owned()));
+            let why = reach.citizens.get(patient).map_or(text, |related| &related.why);
+            return Ok((Ok((why.to_owned(), relations)), reach.professions));
         }
         let none = || {
             "no active CareTeam counts them or their facility, and they are not family, officer or fracture liaison of the citizen".to_owned()
         };
-        Ok(Err(reach.kept.get(patient).cloned().unwrap_or_else(none)))
+        Ok((Err(reach.kept.get(patient).cloned().unwrap_or_else(none)), reach.professions))
     }
 
     /// What a system has to do with that acts for an organization.
     fn reach_of_system(&self, organization: &str) -> Result<Reach, Rejection> {
         let mut reach = Reach { own: vec![organization.to_owned()], ..Reach::default() };
-        reach.managed_by.insert(organization.to_owned());
+        reach.manage(organization.to_owned(), Relation::Facility);
+        reach.relations |= Relation::Liaison.bit();
         self.by_teams(&mut reach)?;
         self.by_episodes(&mut reach, &[organization.to_owned()])?;
         self.by_consent(&mut reach)?;

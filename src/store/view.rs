@@ -150,6 +150,21 @@ pub struct ViewClause {
     pub citizens: Citizens,
     /// Conditions that a resource of a type must meet, one of these lists: a scope's search parameters.
     pub constraints: Vec<(u8, Vec<Vec<Condition>>)>,
+    /// Whether what is about no citizen is shown where it goes between the caller and others.
+    pub is_between: bool,
+}
+
+/// Whose rows of fracture liaison are seen.
+#[derive(Debug, Clone)]
+pub struct ViewLiaison {
+    /// Whether rows are seen at all.
+    pub has_rows: bool,
+    /// Whose.
+    pub rows: Citizens,
+    /// Whose are counted, where these are others.
+    pub counted: Option<Citizens>,
+    /// Types rows are made of: whoever has a resource of one that is hidden from the caller has no row for them.
+    pub types: Vec<u8>,
 }
 
 /// What one caller may see.
@@ -167,6 +182,10 @@ pub struct View {
     pub writing: Option<Arc<View>>,
     /// Numbers of types that the caller does not write, whatever the token allows.
     pub unwritable: Vec<u8>,
+    /// What may be done with each type, as bits of interactions, by its number.
+    pub interactions: Vec<u8>,
+    /// Whose rows of fracture liaison; nobody's without.
+    pub liaison: Option<ViewLiaison>,
     /// Tells views apart where positions of pages are checked.
     pub name: String,
     /// Tells apart what views show; made when it is first asked for.
@@ -273,6 +292,7 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
         match table {
             // Looking words up asks the visible resources itself.
             "full_text" => {}
+            table if table.starts_with("fls_") => asked.push((table.to_owned(), LIAISON, false)),
             table if table.starts_with("notebook_") => asked.push((table.to_owned(), "(x.key & 255)", false)),
             table => return Err(table.to_owned()),
         }
@@ -289,12 +309,21 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
     if view.has_circles() {
         own.push(mine(view, schema));
     }
+    if asked.iter().any(|(_, type_of, _)| *type_of == LIAISON) {
+        own.push(in_liaison(view, schema, is_postgres));
+    }
     for (name, is_past) in [("hidden_now", false), ("hidden_ever", true)] {
         if !view.hidden.is_empty() && asked.iter().any(|(_, _, past)| *past == is_past) {
             own.push(hidden(view, name, is_past, schema));
         }
     }
     for (name, type_of, is_past) in &asked {
+        if *type_of == LIAISON {
+            own.push(Statement::new(&format!(
+                "{name} AS NOT MATERIALIZED (SELECT * FROM {schema}{name} x WHERE x.citizen IN (SELECT citizen FROM in_liaison))"
+            )));
+            continue;
+        }
         let mut shadow = Statement::new(&format!("{name} AS NOT MATERIALIZED (SELECT * FROM {schema}{name} x WHERE ("));
         shadow.append(visible(view, type_of, *is_past, schema)).sql("))");
         own.push(shadow);
@@ -358,6 +387,37 @@ pub(super) fn all_shown(view: &View, type_number: u8, is_postgres: bool) -> Stat
     statement
 }
 
+/// Marks tables of fracture liaison, whose rows are citizens'.
+const LIAISON: &str = "fls";
+
+/// `in_liaison(citizen)`: those whose rows of fracture liaison are seen, without those of whom something that rows
+/// are made of is hidden.
+fn in_liaison(view: &View, schema: &str, is_postgres: bool) -> Statement {
+    let mut statement = Statement::new("in_liaison(citizen) AS MATERIALIZED (");
+    match view.liaison.as_ref().map(|liaison| &liaison.rows) {
+        None => {
+            statement.sql(&format!("SELECT citizen FROM {schema}fls_citizen WHERE 1 = 0"));
+        }
+        Some(Citizens::All) => {
+            statement.sql(&format!("SELECT citizen FROM {schema}fls_citizen WHERE 1 = 1"));
+        }
+        Some(Citizens::Some { keys, managed_by }) => {
+            statement.sql("SELECT citizen FROM (SELECT 0 AS citizen WHERE 1 = 0 UNION ALL SELECT * FROM (");
+            statement.append(permitted_keys(keys, managed_by, schema, is_postgres)).sql(") k) p WHERE 1 = 1");
+        }
+    }
+    if let Some(liaison) = view.liaison.as_ref().filter(|_| !view.hidden.is_empty()) {
+        statement.sql(" AND citizen NOT IN (SELECT o.citizen FROM ");
+        statement.sql(&format!(
+            "{schema}owner o JOIN {schema}label l ON l.key = o.key WHERE o.current = 1 AND l.current = 1 AND l.kind IN "
+        ));
+        statement.bind_list(view.hidden.iter().map(|label| *label as i64)).sql(" AND (o.key & 255) IN ");
+        statement.bind_list(liaison.types.iter().map(|number| i64::from(*number))).sql(")");
+    }
+    statement.sql(")").uncached();
+    statement
+}
+
 /// Any number of keys as rows, bound as one value.
 fn listed(statement: &mut Statement, keys: &[i64], is_postgres: bool) {
     let array = serde_json::Value::from(keys.to_vec()).to_string();
@@ -371,6 +431,13 @@ fn listed(statement: &mut Statement, keys: &[i64], is_postgres: bool) {
 /// `permitted0(citizen)`: the citizens of a clause.
 fn permitted(place: usize, keys: &[i64], managed_by: &Managed, schema: &str, is_postgres: bool) -> Statement {
     let mut statement = Statement::new(&format!("permitted{place}(citizen) AS MATERIALIZED ("));
+    statement.append(permitted_keys(keys, managed_by, schema, is_postgres)).sql(")");
+    statement
+}
+
+/// The keys of citizens of a clause, as rows.
+fn permitted_keys(keys: &[i64], managed_by: &Managed, schema: &str, is_postgres: bool) -> Statement {
+    let mut statement = Statement::default();
     listed(&mut statement, keys, is_postgres);
     if !managed_by.is_empty() {
         let parameter = registry().find(super::owner::patient(), "organization").map_or(0, |found| found.number);
@@ -382,7 +449,6 @@ fn permitted(place: usize, keys: &[i64], managed_by: &Managed, schema: &str, is_
             statement.sql(")");
         }
     }
-    statement.sql(")");
     statement
 }
 
@@ -515,7 +581,7 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
                 " AND ({type_of} IN {} OR (SELECT min(CASE WHEN o.citizen IN (SELECT citizen FROM permitted{place}) THEN 1 ELSE 0 END) FROM {schema}owner o WHERE o.key = x.key{counts}) = 1",
                 list(open)
             ));
-            if view.has_circles() {
+            if view.has_circles() && clause.is_between {
                 statement.sql(&format!(
                     " OR (x.key IN (SELECT key FROM mine) AND NOT EXISTS (SELECT 1 FROM {schema}owner o WHERE o.key = x.key))"
                 ));
@@ -562,9 +628,29 @@ impl View {
             circles: Vec::new(),
             writing: None,
             unwritable: Vec::new(),
+            interactions: Vec::new(),
+            liaison: None,
             name: " as nobody".to_owned(),
             digest: OnceLock::new(),
         }
+    }
+
+    /// Whether rules allow one of these interactions with a type.
+    #[must_use]
+    pub fn allows(&self, type_number: u8, interactions: u8) -> bool {
+        self.interactions.get(usize::from(type_number)).is_some_and(|allowed| allowed & interactions != 0)
+    }
+
+    /// The same for counting: rows of fracture liaison of those who are counted. They must not be shown then.
+    #[must_use]
+    pub fn counting(&self) -> Self {
+        let mut view = self.clone();
+        if let Some(liaison) = &mut view.liaison
+            && let Some(counted) = liaison.counted.take()
+        {
+            liaison.rows = counted;
+        }
+        view
     }
 
     /// The same for two views that show the same of the same resources.
@@ -600,11 +686,6 @@ impl View {
         !self.unwritable.contains(&type_number)
             && (self.sees_everybody()
                 || !(open_types().contains(&type_number) || governing_types().contains(&type_number)))
-    }
-
-    /// Whose resources of a type are seen: `None` for nobody's.
-    pub(super) fn citizens_of(&self, type_number: u8) -> impl Iterator<Item = &Citizens> {
-        self.clauses_of(type_number).map(|clause| &clause.citizens)
     }
 
     /// Whether a scope's search parameters narrow what is seen of a type.

@@ -328,8 +328,9 @@ impl<'a> WriteTransaction<'a> {
 
     /// Whether a resource with these index values belongs to citizens of the view only.
     fn belongs(&mut self, view: &View, type_number: u8, key: i64, rows: &IndexRows) -> Result<bool, StoreError> {
-        let reaches: Vec<Citizens> = view.citizens_of(type_number).cloned().collect();
-        for reach in reaches {
+        let reaches: Vec<(Citizens, bool)> =
+            view.clauses_of(type_number).map(|clause| (clause.citizens.clone(), clause.is_between)).collect();
+        for (reach, is_between) in reaches {
             let Citizens::Some { keys, managed_by } = reach else { return Ok(true) };
             if super::open_types().contains(&type_number) {
                 return Ok(true);
@@ -341,7 +342,7 @@ impl<'a> WriteTransaction<'a> {
                 continue;
             }
             let owners: Vec<String> = owner::owners(type_number, rows).into_iter().map(str::to_owned).collect();
-            if owners.is_empty() && self.is_theirs(view, rows)? {
+            if is_between && owners.is_empty() && self.is_theirs(view, rows)? {
                 return Ok(true);
             }
             let mut all = !owners.is_empty();
