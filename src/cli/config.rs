@@ -316,7 +316,7 @@ enum LogFormat {
 }
 
 /// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 32] = [
+const OF_SERVE: [&str; 33] = [
     "listen",
     "base_url",
     "max_body",
