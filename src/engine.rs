@@ -20,6 +20,7 @@ mod patch;
 mod plan;
 mod policy;
 mod prepare;
+mod provenance;
 mod reasons;
 mod relations;
 mod rewrite;
@@ -106,6 +107,8 @@ pub struct Engine {
     views: Arc<relations::Views>,
     trail: Trail,
     audit: Option<AuditLog>,
+    /// What is said of whatever is written, where that was sent along.
+    provenance: Option<Arc<provenance::Draft>>,
 }
 
 impl Engine {
@@ -120,6 +123,7 @@ impl Engine {
             views: Arc::default(),
             trail: Trail::default(),
             audit: None,
+            provenance: None,
         }
     }
 

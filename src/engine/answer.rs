@@ -243,6 +243,8 @@ pub struct Answer {
     pub changed: bool,
     /// What validation had to say of what was written.
     pub remarks: Vec<Issue>,
+    /// `Provenance/x/_history/1` of those that were stored with it.
+    pub provenances: Vec<String>,
     /// The body.
     pub payload: Payload,
 }
@@ -260,6 +262,7 @@ impl Answer {
             located: false,
             changed: false,
             remarks: Vec::new(),
+            provenances: Vec::new(),
             payload: Payload::Resource(version.body.clone()),
         }
     }
@@ -276,6 +279,7 @@ impl Answer {
             located: false,
             changed: false,
             remarks: Vec::new(),
+            provenances: Vec::new(),
             payload: Payload::Outcome(vec![issue]),
         }
     }

@@ -9,6 +9,9 @@ use super::single::{Searched, delete, only_match, put, read_answer};
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::{StoreError, WriteTransaction};
 
+/// The rank of entries that read (FHIR R4 http.html#trules).
+const READS: u8 = 3;
+
 /// Why a plan was not carried out.
 #[derive(Debug)]
 pub enum Refusal {
@@ -51,13 +54,23 @@ impl Plan {
             .collect();
         order.sort_by_key(|(_, rank, _, _)| *rank);
         let mut answers: Vec<Option<EntryAnswer>> = order.iter().map(|_| None).collect();
-        for (index, _, number, step) in order {
+        let mut provenance = self.provenance;
+        for (index, rank, number, step) in order {
+            // After all that writes, and before what reads.
+            if rank == READS
+                && let Some(draft) = provenance.take()
+            {
+                draft.say_of_all(transaction, &mut answers)?;
+            }
             let shape = self.default_shape.get(index).copied().unwrap_or_default();
             let answer = carry_out_step(transaction, number, step, shape, self.require_if_match)
                 .map_err(|rejection| rejection.at(&place(index)))?;
             if let Some(slot) = answers.get_mut(index) {
                 *slot = Some(answer);
             }
+        }
+        if let Some(draft) = provenance {
+            draft.say_of_all(transaction, &mut answers)?;
         }
         Ok(answers.into_iter().flatten().collect())
     }

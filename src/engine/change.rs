@@ -5,6 +5,7 @@ use super::answer::{Answer, Rejection};
 use super::carry_out::Refusal;
 use super::patch::parse_stored;
 use super::prepare::{check, type_number};
+use super::provenance::said_of;
 use super::single::{delete, new_id, put};
 use super::{Engine, Preconditions};
 use crate::access::Interaction;
@@ -50,12 +51,14 @@ impl Engine {
             check(&changed, type_name)?;
             let prepared = self.derive(number, type_name, id, &changed)?;
             let on = current.version;
+            let provenance = self.provenance.clone();
             let pending = self.store.write_blocking(move |transaction| {
                 let now = transaction.current(number, &prepared.id)?;
                 if now.is_none_or(|now| now.version != on) {
                     return Err(Refusal::Stale);
                 }
-                Ok(put(transaction, prepared, Method::Patch)?)
+                let answer = put(transaction, prepared, Method::Patch)?;
+                Ok(said_of(&provenance, transaction, answer)?)
             })?;
             match pending.wait() {
                 Ok(answer) => return Ok(answer),
@@ -78,15 +81,12 @@ impl Engine {
         self.permit(Interaction::Create, type_name)?;
         check(resource, type_name)?;
         let prepared = self.derive(number, type_name, &new_id(), resource)?;
+        let provenance = self.provenance.clone();
         let pending = self.store.write_blocking(move |transaction| {
             let (id, remarks) = (prepared.id.clone(), prepared.remarks.clone());
             let written = transaction.put(prepared, Method::Post, true)?;
-            Ok::<_, Rejection>(Answer {
-                located: true,
-                changed: true,
-                remarks,
-                ..Answer::of(201, number, &id, &written.version)
-            })
+            let answer = Answer::of(201, number, &id, &written.version);
+            said_of(&provenance, transaction, Answer { located: true, changed: true, remarks, ..answer })
         })?;
         pending.wait()
     }
@@ -99,12 +99,14 @@ impl Engine {
         let number = type_number(type_name)?;
         self.permit(Interaction::Delete, type_name)?;
         let (type_name, id) = (type_name.to_owned(), id.to_owned());
+        let provenance = self.provenance.clone();
         let pending = self.store.write_blocking(move |transaction| {
             if conditions.if_match.is_some() {
                 let current = transaction.current(number, &id)?;
                 conditions.check_write(current.as_ref(), false)?;
             }
-            delete(transaction, number, &type_name, &id)
+            let answer = delete(transaction, number, &type_name, &id)?;
+            said_of(&provenance, transaction, answer)
         })?;
         pending.wait()
     }

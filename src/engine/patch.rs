@@ -19,6 +19,7 @@ use bytes::Bytes;
 use super::answer::{Answer, Rejection};
 use super::carry_out::Refusal;
 use super::prepare::{check, check_id, parse, type_number};
+use super::provenance::said_of;
 use super::single::{only_match, put, several};
 use super::{Engine, Preconditions};
 use crate::access::Interaction;
@@ -336,12 +337,14 @@ impl Engine {
             let planned = Arc::clone(&task);
             let attempt = self.blocking(move |engine| engine.attempt(&planned)).await?;
             let task = Arc::clone(&task);
+            let provenance = self.provenance.clone();
             let done = self.store.write(move |transaction| {
                 let (id, current) = task.current(transaction)?;
                 if id != attempt.prepared.id || current.version != attempt.on {
                     return Err(Refusal::Stale);
                 }
-                Ok(put(transaction, attempt.prepared, Method::Patch)?)
+                let answer = put(transaction, attempt.prepared, Method::Patch)?;
+                Ok(said_of(&provenance, transaction, answer)?)
             });
             match done.await {
                 Ok(answer) => return Ok(answer),
@@ -364,7 +367,8 @@ impl Engine {
                     });
                 }
                 let attempt = task.attempt(&engine, &id, &current)?;
-                put(transaction, attempt.prepared, Method::Patch)
+                let answer = put(transaction, attempt.prepared, Method::Patch)?;
+                said_of(&engine.provenance, transaction, answer)
             })
             .await
     }

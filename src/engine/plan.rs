@@ -1,6 +1,7 @@
 //! Plans a transaction: ids, look-ups, links, and everything that is derived from the resources.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::answer::Rejection;
 use super::bundle::take_entries;
@@ -8,6 +9,7 @@ use super::entry::{Entry, Link, place};
 use super::history::HistoryRequest;
 use super::patch::{Patch, live, no_match, parse_stored};
 use super::prepare::type_number;
+use super::provenance::Draft;
 use super::rewrite::{Links, conditional_references, rewrite};
 use super::single::{new_id, same_id, several};
 use super::{Engine, Preconditions};
@@ -63,6 +65,8 @@ pub(super) struct Plan {
     pub(super) patched: Vec<(u8, String, i64)>,
     pub(super) require_if_match: bool,
     pub(super) default_shape: Vec<(u32, bool)>,
+    /// What is said of everything that is written.
+    pub(super) provenance: Option<Arc<Draft>>,
 }
 impl Engine {
     /// Prepares a transaction.
@@ -111,7 +115,9 @@ impl Engine {
             default_shape.push(shape);
             steps.push((rank, number_of(&step_type(&step))?, step));
         }
-        Ok(Plan { steps, expectations, patched, require_if_match: self.settings.require_if_match, default_shape })
+        let provenance = self.provenance.as_ref().map(|draft| draft.linked(&links)).transpose()?;
+        let require_if_match = self.settings.require_if_match;
+        Ok(Plan { steps, expectations, patched, require_if_match, default_shape, provenance })
     }
 
     fn step(

@@ -62,6 +62,17 @@ impl Engine {
         resource: &Node<'_>,
     ) -> Result<Prepared, Rejection> {
         let remarks = self.judge(type_name, resource)?;
+        Ok(Prepared { remarks, ..self.derive_judged(type_number, type_name, id, resource)? })
+    }
+
+    /// The same for what was held against the policy already.
+    pub(super) fn derive_judged(
+        &self,
+        type_number: u8,
+        type_name: &str,
+        id: &str,
+        resource: &Node<'_>,
+    ) -> Result<Prepared, Rejection> {
         let options = self.store.extract_options();
         let defined = match type_name {
             "SearchParameter" => self.defined(resource, id, &options.registry)?.map(Box::new),
@@ -83,7 +94,7 @@ impl Engine {
             rows: extract(type_number, resource, &options),
             generation: options.registry.generation(),
             defined,
-            remarks,
+            remarks: Vec::new(),
             notebook: (self.store.options().project)(type_name, resource),
         })
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::answer::{Answer, Payload, Rejection};
 use super::prepare::{check, check_id, parse, type_number};
+use super::provenance::said_of;
 use super::{Engine, Preconditions};
 use crate::access::Interaction;
 use crate::format::json::Node;
@@ -163,6 +164,7 @@ impl Engine {
         }
         let criteria = conditions.if_none_exist.as_deref().map(|text| self.criteria(number, text)).transpose()?;
         let prepared = self.prepare_body(type_name, body, None).await?;
+        let provenance = self.provenance.clone();
         self.store
             .write(move |transaction| {
                 if let Some(query) = &criteria
@@ -172,7 +174,8 @@ impl Engine {
                 }
                 let (id, remarks) = (prepared.id.clone(), prepared.remarks.clone());
                 let written = transaction.put(prepared, Method::Post, true)?;
-                Ok(Answer { located: true, changed: true, remarks, ..Answer::of(201, number, &id, &written.version) })
+                let answer = Answer::of(201, number, &id, &written.version);
+                said_of(&provenance, transaction, Answer { located: true, changed: true, remarks, ..answer })
             })
             .await
     }
@@ -193,11 +196,13 @@ impl Engine {
         check_id(id)?;
         let prepared = self.prepare_body(type_name, body, Some(id.to_owned())).await?;
         let require = self.settings.require_if_match;
+        let provenance = self.provenance.clone();
         self.store
             .write(move |transaction| {
                 let current = transaction.current(number, &prepared.id)?;
                 conditions.check_write(current.as_ref(), require)?;
-                put(transaction, prepared, Method::Put)
+                let answer = put(transaction, prepared, Method::Put)?;
+                said_of(&provenance, transaction, answer)
             })
             .await
     }
@@ -218,6 +223,7 @@ impl Engine {
         self.permit(Interaction::Search, type_name)?;
         let query = self.criteria(number, criteria)?;
         let (prepared, own_id) = self.prepare_conditional(type_name, body).await?;
+        let provenance = self.provenance.clone();
         self.store
             .write(move |transaction| {
                 let found = only_match(transaction, &query)?;
@@ -228,13 +234,11 @@ impl Engine {
                 if fresh {
                     let id = prepared.id.clone();
                     let written = transaction.put(prepared, Method::Put, true)?;
-                    return Ok(Answer {
-                        located: true,
-                        changed: true,
-                        ..Answer::of(201, number, &id, &written.version)
-                    });
+                    let answer = Answer::of(201, number, &id, &written.version);
+                    return said_of(&provenance, transaction, Answer { located: true, changed: true, ..answer });
                 }
-                put(transaction, prepared, Method::Put)
+                let answer = put(transaction, prepared, Method::Put)?;
+                said_of(&provenance, transaction, answer)
             })
             .await
     }
@@ -247,6 +251,7 @@ impl Engine {
         let number = type_number(type_name)?;
         self.permit(Interaction::Delete, type_name)?;
         let (type_name, id) = (type_name.to_owned(), id.to_owned());
+        let provenance = self.provenance.clone();
         let answer = self
             .store
             .write(move |transaction| {
@@ -254,7 +259,8 @@ impl Engine {
                     let current = transaction.current(number, &id)?;
                     conditions.check_write(current.as_ref(), false)?;
                 }
-                delete(transaction, number, &type_name, &id)
+                let answer = delete(transaction, number, &type_name, &id)?;
+                said_of(&provenance, transaction, answer)
             })
             .await?;
         self.note_deleted(&answer).await?;
@@ -271,10 +277,14 @@ impl Engine {
         self.permit(Interaction::Search, type_name)?;
         let query = self.criteria(number, criteria)?;
         let type_name = type_name.to_owned();
+        let provenance = self.provenance.clone();
         let answer = self
             .store
             .write(move |transaction| match only_match(transaction, &query)? {
-                Some((id, _)) => delete(transaction, number, &type_name, &id),
+                Some((id, _)) => {
+                    let answer = delete(transaction, number, &type_name, &id)?;
+                    said_of(&provenance, transaction, answer)
+                }
                 None => {
                     Ok(Answer::outcome(200, number, "", Issue::information("no resource matched; nothing was deleted")))
                 }

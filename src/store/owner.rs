@@ -3,7 +3,12 @@
 //!
 //! A resource belongs to the Patients in whose compartment it is (FHIR R4 compartmentdefinition-patient.html), or, where
 //! its type is not in that compartment, whom its `patient` or `subject` names. What a version said stays, marked as
-//! past: a history is seen by those who may see all owners there ever were.
+//! past: a history is seen by those who may see all owners there ever were. A Provenance says where others came from:
+//! it belongs to the citizens of its targets as well and has their labels (`owner/following.rs`).
+
+mod following;
+
+pub(super) use following::follows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -198,7 +203,8 @@ pub(super) fn record(
         }
     }
     put(transaction, "owner (key, citizen, current)", "key, citizen", &owner)?;
-    put(transaction, "label (kind, key, current)", "kind, key", &label)
+    put(transaction, "label (kind, key, current)", "kind, key", &label)?;
+    following::record(transaction, owner.keys().map(|row| row.0).chain(label.keys().map(|row| row.1)))
 }
 
 #[derive(QueryableByName)]
@@ -330,6 +336,7 @@ pub(super) fn add_past(connection: &mut Connection, options: &ExtractOptions) ->
                 add.bind_list([kind as i64, past.key, 0]).sql(" ON CONFLICT (kind, key) DO NOTHING");
                 connection.execute(&add)?;
             }
+            following::add_past(connection, past.key, &rows)?;
         }
     }
 }

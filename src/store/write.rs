@@ -4,7 +4,7 @@
 //! of the same batch see, and are written together (`index.rs`). So a job that fails is undone by
 //! forgetting, and a thousand creates become a few statements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -293,6 +293,10 @@ impl<'a> WriteTransaction<'a> {
     fn shows(&mut self, view: &Arc<View>, head: &Head) -> Result<bool, StoreError> {
         if let Some(touched) = self.touched.get(&head.key) {
             let (type_number, rows) = (touched.type_number, touched.rows.clone());
+            if owner::follows(type_number) {
+                // Whose it is comes with the rows of what it is about.
+                return Ok(false);
+            }
             let is_hidden = owner::labels(type_number, &rows).iter().any(|label| view.hidden.contains(label));
             return Ok(!is_hidden
                 && !view.is_narrowed(type_number)
@@ -511,9 +515,40 @@ impl<'a> WriteTransaction<'a> {
     /// # Errors
     /// What the database says.
     pub fn put(&mut self, prepared: Prepared, method: Method, fresh_id: bool) -> Result<Written, StoreError> {
+        let head = if fresh_id { None } else { self.head(prepared.type_number, &prepared.id)? };
+        self.check_put(prepared.type_number, head.as_ref(), &prepared.rows, fresh_id)?;
+        self.store(prepared, head, method)
+    }
+
+    /// Stores a new resource that says where others come from which this job wrote: whether the one who asks may write
+    /// those was decided when they were.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn put_beside(&mut self, prepared: Prepared) -> Result<Written, StoreError> {
+        self.store(prepared, None, Method::Post)
+    }
+
+    /// Whose a resource is that this job wrote or deleted: ids of Patients, and the labels that hide it.
+    #[must_use]
+    pub fn whose(&self, type_number: u8, id: &str) -> (BTreeSet<String>, BTreeSet<owner::Label>) {
+        let Some(key) = self.by_id.get(&(type_number, id.to_owned())) else { return Default::default() };
+        let Some(touched) = self.touched.get(key) else { return Default::default() };
+        let before = || {
+            let body = &self.past.iter().rev().find(|past| past.key == *key)?.body;
+            Some(extract(type_number, &json::parse(body).ok()?, &self.extract_options))
+        };
+        let past = if touched.head.state == STATE_DELETED { before() } else { None };
+        let rows = past.as_ref().unwrap_or(&touched.rows);
+        let mut citizens: BTreeSet<String> = owner::owners(type_number, rows).into_iter().map(str::to_owned).collect();
+        if owner::is_citizen(type_number) {
+            citizens.insert(id.to_owned());
+        }
+        (citizens, owner::labels(type_number, rows))
+    }
+
+    fn store(&mut self, prepared: Prepared, head: Option<Head>, method: Method) -> Result<Written, StoreError> {
         let Prepared { type_number, id, content, mut rows, generation, defined, notebook, remarks: _ } = prepared;
-        let head = if fresh_id { None } else { self.head(type_number, &id)? };
-        self.check_put(type_number, head.as_ref(), &rows, fresh_id)?;
         if let Some(head) = &head
             && head.state == STATE_LIVE
             && content.render(&id, head.version, head.updated) == head.body
