@@ -27,6 +27,7 @@ mod notebook;
 mod openapi;
 mod operation;
 mod page;
+mod provenance;
 mod respond;
 mod schema;
 mod terminology_capability;

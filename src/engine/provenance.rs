@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Engine;
 use super::answer::{Answer, Rejection};
 use super::bundle::EntryAnswer;
 use super::prepare::{check, parse, type_number};
 use super::rewrite::{Links, rewrite};
 use super::single::new_id;
-use super::Engine;
 use crate::access::Interaction;
 use crate::format::json::Node;
 use crate::r4::definitions;
@@ -56,7 +56,10 @@ impl Engine {
 
     fn draft(&self, header: &[u8]) -> Result<Draft, Rejection> {
         if header.len() > LONGEST {
-            let text = format!("it is longer than {} KiB; send the Provenance in a transaction with its targets", LONGEST >> 10);
+            let text = format!(
+                "it is longer than {} KiB; send the Provenance in a transaction with its targets",
+                LONGEST >> 10
+            );
             return Err(Rejection::new(431, IssueCode::TooLong, text));
         }
         let mut node = parse(header)?.into_owned();
@@ -66,7 +69,9 @@ impl Engine {
         }
         if node.get("target").is_some() || node.get("_target").is_some() {
             let text = "a Provenance in the header has no target: the server fills in what is written (FHIR R4 provenance.html#header)";
-            return Err(Rejection::bad_request(vec![Issue::error(IssueCode::BusinessRule, text).at("Provenance.target")]));
+            return Err(Rejection::bad_request(vec![
+                Issue::error(IssueCode::BusinessRule, text).at("Provenance.target"),
+            ]));
         }
         node.remove("id");
         let engine = Self { provenance: None, ..self.clone() };

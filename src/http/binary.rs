@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::Shared;
 use super::content::{Content, From, announced, drain, ending, receive, serve};
 use super::context::{Context, Return, preconditions, text};
 use super::respond::{answer, rejection};
+use super::{Shared, provenance};
 use crate::access::Interaction;
 use crate::engine::{Answer, Payload as Body, Preconditions, Rejection};
 use crate::format::json::{self, Node};
@@ -230,7 +230,7 @@ pub(super) async fn write_bytes(
 fn said(shared: &Shared, context: &Context, written: Answer) -> HttpResponse {
     let prefer_return = context.prefer_return.or(Some(Return::Minimal));
     shared.engine.note_written(&written);
-    answer(&Context { prefer_return, ..context.clone() }, written, true)
+    provenance::answer(&Context { prefer_return, ..context.clone() }, written)
 }
 
 async fn store(

@@ -230,12 +230,14 @@ fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) ->
         ("type", Node::string(name.to_owned())),
         ("profile", Node::string(format!("http://hl7.org/fhir/StructureDefinition/{name}"))),
     ];
-    if name == "Binary" {
-        members.push((
-            "documentation",
-            Node::string("read and written as it is, whole or in part, unless FHIR's types are asked for or sent"),
-        ));
-    }
+    let documentation = match name {
+        "Binary" => Some("read and written as it is, whole or in part, unless FHIR's types are asked for or sent"),
+        "Provenance" => Some(
+            "also by the header X-Provenance of whatever writes: stored with it, targets filled in; seen by those who see its targets",
+        ),
+        _ => None,
+    };
+    members.extend(documentation.map(|text| ("documentation", Node::string(text))));
     members.extend([
         (
             "interaction",

@@ -11,8 +11,10 @@ use super::context::{Context, body, check_content_type, patch_format, preconditi
 use super::filled::filled;
 use super::respond::{answer, json_from_xml, not_allowed, outcome, rejection, represent, resource};
 use super::terminology_capability::terminology_capabilities;
-use super::{Shared, audit_events, binary, bundles, capability, operation};
-use crate::engine::{Answer, Engine, HistoryOf, Payload as Content, Rejection, SearchPlace, is_whole, subset};
+use super::{Shared, audit_events, binary, bundles, capability, operation, provenance};
+use crate::engine::{
+    Answer, Engine, EntryAnswer, HistoryOf, Payload as Content, Rejection, SearchPlace, is_whole, subset,
+};
 use crate::format::json;
 use crate::operations::{NoTarget, Target, run_entry};
 use crate::r4::definitions;
@@ -48,7 +50,11 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
 }
 
 async fn answered(request: &HttpRequest, payload: &mut Payload, shared: &Shared, context: &Context) -> HttpResponse {
-    let result = dispatch(request, payload, shared, context).await;
+    let result = match provenance::bound(request, shared).await {
+        Ok(None) => dispatch(request, payload, shared, context).await,
+        Ok(Some(shared)) => dispatch(request, payload, &shared, context).await,
+        Err(refusal) => Err(refusal),
+    };
     let response = result.unwrap_or_else(|refusal| rejection(context, &refusal));
     let response = note_answer(shared, response);
     filled(shared, context, represent(context, response).await).await
@@ -276,7 +282,7 @@ impl Interaction<'_> {
     /// The answer to a write.
     fn written(&self, written: Answer) -> HttpResponse {
         self.shared.engine.note_written(&written);
-        answer(self.context, written, true)
+        provenance::answer(self.context, written)
     }
 
     /// With an id, or by the criteria of the query.
@@ -351,7 +357,14 @@ impl Interaction<'_> {
     async fn bundle(mut self) -> Result<HttpResponse, Rejection> {
         let body = self.body().await?;
         let done = self.shared.engine.bundle(body, &self.context.base, run_entry).await?;
-        Ok(resource(self.context, 200, bundles::response(self.context, &done, &|| stated(self.shared, self.context))))
+        let body = bundles::response(self.context, &done, &|| stated(self.shared, self.context));
+        let mut response = resource(self.context, 200, body);
+        let written = done.entries.iter().filter_map(|entry| match entry {
+            Ok(EntryAnswer::Single(answer)) => Some(answer),
+            _ => None,
+        });
+        provenance::told(self.context, written, response.headers_mut());
+        Ok(response)
     }
 
     async fn history(self, of: HistoryOf) -> Result<HttpResponse, Rejection> {

@@ -7,8 +7,8 @@ use actix_web::http::header;
 use actix_web::web::Payload;
 
 use super::context::{Context, Return, body, check_content_type, sends_xml};
-use super::respond::{answer, json_from_xml, other, resource};
-use super::{Shared, bundles};
+use super::respond::{json_from_xml, other, resource};
+use super::{Shared, bundles, provenance};
 use crate::engine::{OperationAnswer, Rejection};
 use crate::operations::{BodyForm, Request, Target, run};
 
@@ -53,7 +53,7 @@ pub(super) async fn handle(
         OperationAnswer::Resource(body) => resource(context, 200, body),
         OperationAnswer::Stored(stored) => {
             shared.engine.note_written(&stored);
-            answer(context, *stored, true)
+            provenance::answer(context, *stored)
         }
         OperationAnswer::Searched(searched, path) => {
             resource(context, 200, bundles::searchset_at(&context.base, &path, &searched))

@@ -91,4 +91,5 @@ mod transaction_links;
 mod update;
 mod validate;
 mod validation_policy;
+mod x_provenance;
 mod xml;

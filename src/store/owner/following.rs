@@ -106,14 +106,19 @@ pub(super) fn record(
             return Ok(());
         }
         changed = settle(transaction, &due)?;
-        due = fresh.iter().filter(|(_, said)| !said.targets.is_disjoint(&changed)).map(|(k, s)| (*k, s.clone())).collect();
+        due = fresh
+            .iter()
+            .filter(|(_, said)| !said.targets.is_disjoint(&changed))
+            .map(|(k, s)| (*k, s.clone()))
+            .collect();
     }
     Ok(())
 }
 
 fn said(transaction: &mut WriteTransaction<'_>, rows: &IndexRows) -> Result<Said, StoreError> {
     let number = provenance().0;
-    let mut said = Said { labels: labels(number, rows).into_iter().map(|label| label as i64).collect(), ..Said::default() };
+    let mut said =
+        Said { labels: labels(number, rows).into_iter().map(|label| label as i64).collect(), ..Said::default() };
     for (type_number, id) in targets(rows) {
         said.targets.extend(key_of(transaction, type_number, id)?);
     }
@@ -186,7 +191,8 @@ fn counting(rows: Option<&Vec<(i64, bool)>>) -> impl Iterator<Item = i64> {
 
 /// Writes what differs for these Provenances; answers those of which something did.
 fn settle(transaction: &mut WriteTransaction<'_>, due: &BTreeMap<i64, Said>) -> Result<BTreeSet<i64>, StoreError> {
-    let mut keys: Vec<i64> = due.keys().copied().chain(due.values().flat_map(|said| said.targets.iter().copied())).collect();
+    let mut keys: Vec<i64> =
+        due.keys().copied().chain(due.values().flat_map(|said| said.targets.iter().copied())).collect();
     keys.sort_unstable();
     keys.dedup();
     let owned = ties(transaction.connection, "owner", &keys)?;
