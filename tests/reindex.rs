@@ -20,6 +20,8 @@ fn derived(database: &Database) -> BTreeMap<String, Vec<String>> {
         ("reference", "parameter, target, key"),
         ("uri", "parameter, uri, version, key"),
         ("composite", "parameter, code, system, text, text_system, key"),
+        ("owner", "key, citizen, current"),
+        ("label", "kind, key, current"),
         ("notebook_citizen", "key, name, kana, birth_date"),
         ("notebook_entry", "key, ordinal, citizen, category, low, title, detail, labels"),
     ];
@@ -54,6 +56,15 @@ fn rebuilt_rows_equal_those_written_one_by_one() {
         );
         assert_eq!(server.delete("/Patient/c").status, 200);
         assert_eq!(server.delete("/Observation/b").status, 200);
+        // A Provenance follows what it is about, also where that comes later.
+        for (id, about) in [("early", "Observation/later"), ("late", "Patient/a")] {
+            let provenance = json!({"resourceType": "Provenance", "id": id, "recorded": "2026-11-25T10:00:00Z",
+                "target": [{"reference": about}], "agent": [{"who": {"display": "x"}}]});
+            assert_eq!(server.put(&format!("/Provenance/{id}"), &provenance).status, 201);
+        }
+        let later = json!({"resourceType": "Observation", "id": "later", "status": "final", "code": {"text": "x"},
+            "subject": {"reference": "Patient/a"}, "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}});
+        assert_eq!(server.put("/Observation/later", &later).status, 201);
         server.terminate();
         let before = derived(&database);
         for (table, lines) in &before {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::connection::{Connection, Statement};
 use super::narrow::{among, of_ids};
-use super::owner::patient;
+use super::owner::{follows, patient};
 use super::query_sql::key_set;
 use super::sets::{Keys, Seen, changed, key_at, members, place_of, read_types};
 use super::view::{Citizens, InForce, View, all_shown};
@@ -48,6 +48,9 @@ pub(super) fn is_about_itself(condition: &Condition) -> bool {
 impl View {
     /// Whether what is shown of a type follows from its resources, and from Patients.
     fn is_of_its_own(&self, type_number: u8) -> bool {
+        if follows(type_number) {
+            return false;
+        }
         let constraints = self.clauses_of(type_number).flat_map(|clause| &clause.constraints);
         let of_type = constraints.filter(|(number, _)| *number == type_number);
         of_type.flat_map(|(_, alternatives)| alternatives.iter().flatten()).all(is_about_itself)
@@ -117,6 +120,9 @@ impl Seen<'_> {
         condition: &Condition,
     ) -> Result<Option<Arc<Keys>>, StoreError> {
         let Some(mut types) = read_types(type_number, condition) else { return Ok(None) };
+        if types.iter().any(|number| follows(*number)) {
+            return Ok(None);
+        }
         if types.iter().any(|number| view.asks_patients(*number)) {
             types.insert(patient());
         }
