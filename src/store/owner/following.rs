@@ -83,10 +83,13 @@ pub(super) fn record(
     // Nobody refers to what got its key just now.
     let mut changed: BTreeSet<i64> =
         changed.filter(|key| transaction.touched.get(key).is_none_or(|touched| !touched.is_new)).collect();
+    // The notebook alone is rebuilt without index values.
+    let without_rows = transaction.only_index;
     let touched: Vec<(i64, IndexRows)> = transaction
         .touched
         .iter()
         .filter(|(_, touched)| follows(touched.type_number) && touched.head.state == STATE_LIVE)
+        .filter(|(_, touched)| !(without_rows && touched.rows.references.is_empty()))
         .map(|(key, touched)| (*key, touched.rows.clone()))
         .collect();
     let mut fresh: BTreeMap<i64, Said> = BTreeMap::new();
