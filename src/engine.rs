@@ -35,7 +35,7 @@ pub use answer::{Answer, OperationAnswer, Payload, Rejection};
 pub use bundle::{BundleAnswer, EntryAnswer, RunOperation};
 pub use carry_out::Refusal;
 pub use conditional::Preconditions;
-pub use emergency::{BreakGlass, Disaster};
+pub use emergency::{BreakGlass, Disaster, EmergencyFilter, GlassReview};
 pub use entry::{Link, OperationLink};
 pub use history::{Historied, HistoryOf};
 pub use patch::{JSON_PATCH, PatchFormat, difference};

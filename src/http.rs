@@ -157,6 +157,14 @@ struct Shared {
     limits: Arc<limits::Limits>,
 }
 
+impl Shared {
+    /// The same for another engine.
+    fn with_engine(&self, engine: Engine) -> Self {
+        let (settings, limits) = (Arc::clone(&self.settings), Arc::clone(&self.limits));
+        Self { engine, settings, auth: self.auth.clone(), limits }
+    }
+}
+
 /// SIGXFSZ of Linux.
 const FILE_TOO_LARGE: i32 = 25;
 

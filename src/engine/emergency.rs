@@ -31,8 +31,16 @@ const MOST_DAYS: i64 = 14;
 /// Letters of a reason or notice.
 const SHORTEST: usize = 5;
 const LONGEST: usize = 2000;
-/// Emergencies that are listed.
-const LISTED: u32 = 200;
+/// Emergencies that are listed, and how many are looked at for those that nobody has reviewed.
+const LISTED: usize = 200;
+const LOOKED_AT: u32 = 5000;
+/// Where a remark about a break-glass says what was found.
+const VERDICT: &str = "http://renraku.example/fhir/StructureDefinition/access-verdict";
+/// What can be found: the code, Japanese, English.
+const VERDICTS: [(&str, &str, &str); 3] =
+    [("justified", "正当", "justified"), ("unjustified", "不当", "not justified"), ("unclear", "不明", "unclear")];
+/// Days within which somebody else is to look at a break-glass.
+const REVIEW_DAYS: i64 = 7;
 
 /// What somebody asks for who breaks the glass.
 #[derive(Debug, Clone, Default)]
@@ -60,8 +68,65 @@ pub struct Disaster {
     pub notice: String,
 }
 
+/// What was found by who looked at a break-glass.
+#[derive(Debug, Clone, Default)]
+pub struct GlassReview {
+    /// Id of the article (Communication) that tells of it.
+    pub article: String,
+    /// A code of the verdicts.
+    pub verdict: String,
+    /// In words.
+    pub remark: String,
+}
+
+/// Which emergencies are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmergencyFilter {
+    /// All.
+    All,
+    /// A break-glass that nobody has looked at.
+    Unreviewed,
+}
+
 fn refused(text: &str) -> Rejection {
     Rejection::new(403, IssueCode::Forbidden, text)
+}
+
+fn append(resource: &mut Value, name: &str, item: Value) {
+    match resource[name].as_array_mut() {
+        Some(items) => items.push(item),
+        None => resource[name] = json!([item]),
+    }
+}
+
+fn is_glass(article: &Value) -> bool {
+    let tags = article["meta"]["tag"].as_array();
+    tags.into_iter().flatten().any(|tag| tag["system"] == TAG_SYSTEM && tag["code"] == EMERGENCY_TAGS[0])
+}
+
+/// A break-glass in a list: with what was found last, or whether somebody should have looked by now.
+fn told_glass(article: &Value, now: jiff::Timestamp) -> Value {
+    let sent = article["sent"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let mut told = json!({
+        "article": format!("Communication/{}", article["id"].as_str().unwrap_or_default()),
+        "who": article["sender"]["reference"], "citizen": article["subject"]["reference"],
+        "purpose": article["reasonCode"][0]["coding"][0]["code"], "reason": article["reasonCode"][0]["text"],
+        "from": article["sent"], "until": article["extension"][0]["valueInstant"],
+    });
+    let is_verdict = |note: &&Value| note["extension"][0]["url"] == VERDICT;
+    match article["note"].as_array().and_then(|notes| notes.iter().rev().find(is_verdict)) {
+        Some(note) => {
+            told["review"] = json!({
+                "by": note["authorReference"]["reference"], "at": note["time"],
+                "verdict": note["extension"][0]["valueCode"], "remark": note["text"],
+            });
+        }
+        None => {
+            let is_late = sent.is_none_or(|sent| now > sent + jiff::SignedDuration::from_hours(24 * REVIEW_DAYS));
+            told["overdue"] = json!(is_late);
+        }
+    }
+    told
 }
 
 fn worded(name: &str, text: &str) -> Result<(), Rejection> {
@@ -115,16 +180,21 @@ impl Engine {
             }] }],
             "priority": "urgent",
             "subject": { "reference": citizen },
-            "topic": { "text": "緊急アクセスが行われました" },
+            "topic": { "text": "緊急アクセスが行われました / Emergency access" },
             "sent": now.to_string(),
             "sender": { "reference": user },
             "reasonCode": [{
                 "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": asked.purpose }],
                 "text": asked.reason.trim(),
             }],
-            "payload": [{ "contentString": format!(
-                "{user} が緊急アクセス（{}）を行いました。理由：{} 期限：{until}", asked.purpose, asked.reason.trim()
-            ) }],
+            "payload": [
+                { "contentString": format!(
+                    "{user} が緊急アクセス（{}）を行いました。理由：{} 期限：{until}", asked.purpose, asked.reason.trim()
+                ) },
+                { "contentString": format!(
+                    "{user} broke the glass ({}). Reason: {} Until: {until}", asked.purpose, asked.reason.trim()
+                ) },
+            ],
         });
         if !recipients.is_empty() {
             article["recipient"] = Value::Array(recipients);
@@ -206,32 +276,123 @@ impl Engine {
         Ok(json!({ "id": id, "municipality": format!("Organization/{municipality}"), "ended": now.to_string() }))
     }
 
-    /// Who broke the glass and what disasters were declared, newest first: for auditors and systems that see everything.
-    /// Blocks.
+    /// Says what was found of a break-glass: by auditors and by officers of the citizen's municipality, never by who
+    /// broke it. The team reads it where it read of the break-glass. Blocks.
+    ///
+    /// # Errors
+    /// 403 for others, 404, 422 with what is missing.
+    pub fn review_break_glass(&self, asked: &GlassReview) -> Result<Value, Rejection> {
+        let of = self.reviewed_municipalities()?;
+        let Subject::Person { user, .. } = &self.caller.subject else {
+            return Err(refused("a break-glass is reviewed by a person, signed in as themselves"));
+        };
+        let user = user.to_string();
+        let Some((_, ja, en)) = VERDICTS.iter().find(|(code, ..)| *code == asked.verdict) else {
+            let text = "verdict is needed: justified, unjustified or unclear（確認の結果を指定してください）";
+            return Err(Rejection::new(422, IssueCode::Required, text));
+        };
+        worded("remark", &asked.remark)?;
+        let engine = self.all_seeing();
+        let unknown = || Rejection::not_found("Communication", &asked.article);
+        let found = engine.store.current(number("Communication"), &asked.article)?;
+        let found = found.filter(|found| !found.is_deleted()).ok_or_else(unknown)?;
+        let mut article: Value =
+            serde_json::from_slice(&found.body).map_err(|error| Rejection::internal(error.to_string()))?;
+        let is_own_area = of.as_ref().is_none_or(|of| engine.is_managed_by(&article["subject"], of));
+        if !is_glass(&article) || !is_own_area {
+            return Err(unknown());
+        }
+        if article["sender"]["reference"] == user.as_str() {
+            return Err(refused(
+                "somebody else reviews a break-glass than who broke it（ご本人以外の方が確認してください）",
+            ));
+        }
+        let now = jiff::Timestamp::now().to_string();
+        let remark = asked.remark.trim();
+        append(
+            &mut article,
+            "note",
+            json!({
+                "extension": [{ "url": VERDICT, "valueCode": asked.verdict }],
+                "authorReference": { "reference": user }, "time": now, "text": remark,
+            }),
+        );
+        for text in [
+            format!("この緊急アクセスは確認されました（{ja}）。{user}：{remark}"),
+            format!("This emergency access was reviewed ({en}). {user}: {remark}"),
+        ] {
+            append(&mut article, "payload", json!({ "contentString": text }));
+        }
+        let text = article.to_string();
+        let node = json::parse(text.as_bytes()).map_err(|error| Rejection::internal(error.to_string()))?;
+        let prepared = engine.derive(number("Communication"), "Communication", &asked.article, &node)?;
+        let pending = engine.store.write_blocking(move |transaction| {
+            transaction.put(prepared, crate::store::Method::Put, false)?;
+            Ok::<_, Rejection>(())
+        })?;
+        pending.wait()?;
+        self.trail.note(&format!("reviewed, {}: {remark}", asked.verdict));
+        tracing::info!(who = %user, article = %asked.article, verdict = %asked.verdict, "a break-glass was reviewed");
+        Ok(told_glass(&article, jiff::Timestamp::now()))
+    }
+
+    /// The municipalities whose citizens' emergencies the caller may look at; `None` for all.
+    fn reviewed_municipalities(&self) -> Result<Option<Vec<String>>, Rejection> {
+        let permitted = self.permit_review();
+        if permitted.is_ok() {
+            return Ok(None);
+        }
+        let roles = match &self.caller.subject {
+            Subject::Person { user, .. } => self.all_seeing().roles_of(&user.to_string())?,
+            _ => Vec::new(),
+        };
+        let own: Vec<String> = roles
+            .into_iter()
+            .filter(|role| role.codes.iter().any(|code| code == OFFICER))
+            .map(|role| role.organization)
+            .collect();
+        if own.is_empty() { permitted.map(|()| None) } else { Ok(Some(own)) }
+    }
+
+    /// Whether a citizen is one of these municipalities'.
+    fn is_managed_by(&self, citizen: &Value, municipalities: &[String]) -> bool {
+        let Some(id) = citizen["reference"].as_str().and_then(|text| text.strip_prefix("Patient/")) else {
+            return false;
+        };
+        let Ok(Some(found)) = self.store.current(number("Patient"), id) else { return false };
+        let node = json::parse(&found.body).unwrap_or(Node::Null);
+        let managed = node.get("managingOrganization").and_then(|managed| managed.text("reference"));
+        managed.is_some_and(|managed| municipalities.iter().any(|own| own == managed))
+    }
+
+    /// Who broke the glass and what disasters were declared, newest first: for auditors and systems that see everything,
+    /// and for officers those of their municipality. Blocks.
     ///
     /// # Errors
     /// 403 for others.
-    pub fn emergencies(&self) -> Result<Value, Rejection> {
-        self.permit_review()?;
+    pub fn emergencies(&self, only: EmergencyFilter) -> Result<Value, Rejection> {
+        let of = self.reviewed_municipalities()?;
         let engine = self.all_seeing();
+        let now = jiff::Timestamp::now();
         let listed = |type_name: &str, tag: &str| -> Result<Vec<Value>, Rejection> {
             let pairs = [("_tag", format!("{TAG_SYSTEM}|{tag}")), ("_sort", "-_lastUpdated".to_owned())];
-            let found = engine.page(type_name, &pairs, LISTED)?;
+            let found = engine.page(type_name, &pairs, LOOKED_AT)?;
             Ok(found.matches.iter().filter_map(|found| serde_json::from_slice(&found.version.body).ok()).collect())
         };
         let glasses: Vec<Value> = listed("Communication", EMERGENCY_TAGS[0])?
-            .into_iter()
-            .map(|article| {
-                json!({
-                    "article": format!("Communication/{}", article["id"].as_str().unwrap_or_default()),
-                    "who": article["sender"]["reference"], "citizen": article["subject"]["reference"],
-                    "purpose": article["reasonCode"][0]["coding"][0]["code"], "reason": article["reasonCode"][0]["text"],
-                    "from": article["sent"], "until": article["extension"][0]["valueInstant"],
-                })
-            })
+            .iter()
+            .filter(|article| of.as_ref().is_none_or(|of| engine.is_managed_by(&article["subject"], of)))
+            .map(|article| told_glass(article, now))
+            .filter(|told| only == EmergencyFilter::All || told["review"].is_null())
+            .take(LISTED)
             .collect();
         let disasters: Vec<Value> = listed("Flag", EMERGENCY_TAGS[1])?
             .into_iter()
+            .filter(|flag| {
+                let municipality = flag["subject"]["reference"].as_str();
+                of.as_ref().is_none_or(|of| of.iter().any(|own| Some(own.as_str()) == municipality))
+            })
+            .take(LISTED)
             .map(|flag| {
                 json!({
                     "id": flag["id"], "status": flag["status"], "municipality": flag["subject"]["reference"],

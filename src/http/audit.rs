@@ -55,7 +55,7 @@ impl Watched {
 
     /// What handlers share, with the trail of this request.
     pub(super) fn shared(&self, shared: &Data<Shared>) -> Data<Shared> {
-        Data::new(Shared { engine: shared.engine.with_trail(self.trail.clone()), ..(***shared).clone() })
+        Data::new(shared.with_engine(shared.engine.with_trail(self.trail.clone())))
     }
 
     /// Writes down what it was. The answer leaves only if that worked.

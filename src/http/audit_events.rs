@@ -16,9 +16,23 @@ use crate::engine::{Engine, Rejection, decode_pairs};
 use crate::format::json as tree;
 use crate::r4::datetime::{format_instant, span};
 use crate::r4::outcome::IssueCode;
+use crate::r4::parameters::ParameterKind;
 use crate::r4::{definitions, reference};
 use crate::store::{AuditQuery, AuditRow};
 
+/// What AuditEvents are searched by, and the parameter of the standard that it is.
+pub(super) const PARAMETERS: [(&str, ParameterKind, &str); 10] = [
+    ("_lastUpdated", ParameterKind::Date, "Resource-lastUpdated"),
+    ("action", ParameterKind::Token, "AuditEvent-action"),
+    ("address", ParameterKind::String, "AuditEvent-address"),
+    ("agent", ParameterKind::Reference, "AuditEvent-agent"),
+    ("date", ParameterKind::Date, "AuditEvent-date"),
+    ("entity", ParameterKind::Reference, "AuditEvent-entity"),
+    ("outcome", ParameterKind::Token, "AuditEvent-outcome"),
+    ("patient", ParameterKind::Reference, "AuditEvent-patient"),
+    ("subtype", ParameterKind::Token, "AuditEvent-subtype"),
+    ("type", ParameterKind::Token, "AuditEvent-type"),
+];
 const DEFAULT_COUNT: usize = 100;
 const MAX_COUNT: usize = 1000;
 /// Rows that are looked at for one page.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::audit_events::PARAMETERS as AUDIT_PARAMETERS;
 use crate::engine::JSON_PATCH;
 use crate::format::json::Node;
 use crate::operations::{Described, Level, operations};
@@ -29,6 +30,8 @@ pub struct Security {
     pub is_insecure: bool,
     /// Browsers may let pages of other origins read.
     pub has_cors: bool,
+    /// Every access is written down, by nobody but the server.
+    pub is_audited: bool,
 }
 
 /// The CapabilityStatement of a server at `base`. Prepared once for a registry, then copied.
@@ -89,7 +92,11 @@ fn build(registry: &Registry, full_text: FullText, security: Security) -> Node<'
     for id in all.resources() {
         let name = all.get(*id).name.clone();
         if let Some(number) = all.resource_number(&name) {
-            resources.push(resource(&name, number, registry, full_text));
+            resources.push(if security.is_audited && name == "AuditEvent" {
+                audit_event()
+            } else {
+                resource(&name, number, registry, full_text)
+            });
         }
     }
     let mut rest = vec![
@@ -154,6 +161,11 @@ fn secured(security: Security) -> Node<'static> {
             "no access control: this server is for its own machine, or stands behind something that has it"
         }
     };
+    let text = if security.is_audited {
+        format!("{text}; every access is written down, with who, what and about whom, before it is answered")
+    } else {
+        text.to_owned()
+    };
     members.push(("description", Node::string(text)));
     Node::object(members)
 }
@@ -188,6 +200,28 @@ fn operations_at(is_there: impl Fn(&Described) -> bool) -> Vec<Node<'static>> {
         ])
     };
     there.map(node).collect()
+}
+
+/// AuditEvent while an audit is kept: the server writes, auditors read.
+fn audit_event() -> Node<'static> {
+    let url = |id: &str| format!("http://hl7.org/fhir/SearchParameter/{id}");
+    let parameters = AUDIT_PARAMETERS.iter().map(|(name, kind, id)| parameter(name, kind.code(), Some(&url(id)), None));
+    let text = "every access, written by this server alone, in a chain of hashes that is signed; read and searched by \
+                auditors, newest first; not in bundles, chains and includes";
+    Node::object([
+        ("type", Node::string("AuditEvent")),
+        ("profile", Node::string("http://hl7.org/fhir/StructureDefinition/AuditEvent")),
+        ("documentation", Node::string(text)),
+        ("interaction", codes(&["read", "vread", "search-type"])),
+        ("versioning", Node::string("versioned")),
+        ("readHistory", Node::Bool(false)),
+        ("updateCreate", Node::Bool(false)),
+        ("conditionalCreate", Node::Bool(false)),
+        ("conditionalRead", Node::string("not-supported")),
+        ("conditionalUpdate", Node::Bool(false)),
+        ("conditionalDelete", Node::string("not-supported")),
+        ("searchParam", Node::Array(parameters.collect())),
+    ])
 }
 
 fn resource(name: &str, number: u8, registry: &Registry, full_text: FullText) -> Node<'static> {

@@ -138,6 +138,7 @@ fn stated(shared: &Shared, context: &Context) -> Vec<u8> {
         is_required: shared.auth.is_some(),
         is_insecure: shared.settings.is_insecure,
         has_cors: !shared.settings.cors_origins.is_empty(),
+        is_audited: shared.engine.audit().is_some(),
     };
     capability::capability_statement(&context.base, &store.registry(), store.options().full_text, security)
 }

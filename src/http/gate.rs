@@ -98,6 +98,7 @@ async fn admitted<B: MessageBody + 'static>(
         let (request, _) = request.into_parts();
         return Ok(ServiceResponse::new(request, refusal.response()));
     }
+    let limits = Arc::clone(&shared.limits);
     let bound = match &shared.auth {
         Some(auth) => match caller(&request, &shared, auth).await {
             Ok(caller) => {
@@ -106,7 +107,7 @@ async fn admitted<B: MessageBody + 'static>(
                     return Ok(refused(request, &shared, |context| respond::rejection(context, &throttled(wait))));
                 }
                 match bound_engine(&shared, Arc::new(caller)).await {
-                    Ok(engine) => Shared { engine, ..(**shared).clone() },
+                    Ok(engine) => Data::new(shared.with_engine(engine)),
                     Err(why) => return Ok(refused(request, &shared, |context| respond::rejection(context, &why))),
                 }
             }
@@ -117,15 +118,16 @@ async fn admitted<B: MessageBody + 'static>(
             if let Err(wait) = within_rate(&shared, shared.engine.caller(), address) {
                 return Ok(refused(request, &shared, |context| respond::rejection(context, &throttled(wait))));
             }
-            (**shared).clone()
+            // It is everybody's already; to clone an engine is dear.
+            shared.clone()
         }
     };
     let mut data = Extensions::new();
-    data.insert(Data::new(bound));
+    data.insert(bound);
     request.add_data_container(Rc::new(data));
     let response = next.call(request).await?.map_into_boxed_body();
     if signs_in && matches!(response.status().as_u16(), 400 | 401) {
-        shared.limits.failed(address);
+        limits.failed(address);
     }
     Ok(response)
 }

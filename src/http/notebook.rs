@@ -36,10 +36,6 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
         "HEAD" => "GET",
         method => method,
     };
-    if let ("GET", ["citizens", id, "accesses"]) = (method, parts.as_slice()) {
-        let told = super::audit_events::accesses(&request, &shared, &context, id).await;
-        return told.unwrap_or_else(|refusal| rejection(&context, &refusal));
-    }
     let nowhere = || {
         let text =
             format!("{} is nothing here（ここには何もありません）; {ROOT}/openapi.json lists what is", request.path());
@@ -47,6 +43,10 @@ pub(super) async fn handle(request: HttpRequest, mut payload: Payload, shared: D
     };
     let done = match ways::find(method, &parts) {
         Found::Way(way, caught) => match way.does {
+            Does::Audit => {
+                let told = super::audit_events::accesses(&request, &shared, &context, caught.id()).await;
+                return told.unwrap_or_else(|refusal| rejection(&context, &refusal));
+            }
             Does::Media => return media::handle(request, payload, shared).await,
             Does::Ready(make) => match make(&context, &caught) {
                 Some((media, body)) => return super::respond::other(&context, 200, media, body),

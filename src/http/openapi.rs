@@ -44,7 +44,8 @@ pub(super) async fn handle(request: HttpRequest, shared: Data<Shared>) -> HttpRe
     };
     let root = context.base.strip_suffix("/fhir").unwrap_or(&context.base).to_owned();
     let registry = shared.engine.store().registry();
-    let made = tokio::task::spawn_blocking(move || body(&types, &root, &registry)).await;
+    let is_audited = shared.engine.audit().is_some();
+    let made = tokio::task::spawn_blocking(move || body(&types, &root, &registry, is_audited)).await;
     match made {
         Ok(body) => HttpResponse::Ok()
             .content_type("application/json")
@@ -76,18 +77,19 @@ fn types(pairs: &[(String, String)]) -> Result<Vec<String>, Rejection> {
     Ok(types)
 }
 
-/// The whole document as it was last made, and by which parameters.
-type Made = (Arc<Registry>, Arc<String>);
+/// The whole document as it was last made: by which parameters, and whether an audit was kept.
+type Made = (Arc<Registry>, bool, Arc<String>);
 
-fn body(types: &[String], root: &str, registry: &Arc<Registry>) -> Bytes {
+fn body(types: &[String], root: &str, registry: &Arc<Registry>, is_audited: bool) -> Bytes {
     static WHOLE: Mutex<Option<Made>> = Mutex::new(None);
     let known = WHOLE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let text = match known {
-        _ if !types.is_empty() => Arc::new(document(types, registry).to_string()),
-        Some((by, text)) if Arc::ptr_eq(&by, registry) => text,
+        _ if !types.is_empty() => Arc::new(document(types, registry, is_audited).to_string()),
+        Some((by, audited, text)) if Arc::ptr_eq(&by, registry) && audited == is_audited => text,
         _ => {
-            let text = Arc::new(document(&[], registry).to_string());
-            *WHOLE.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(registry), Arc::clone(&text)));
+            let text = Arc::new(document(&[], registry, is_audited).to_string());
+            *WHOLE.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some((Arc::clone(registry), is_audited, Arc::clone(&text)));
             text
         }
     };
@@ -97,7 +99,7 @@ fn body(types: &[String], root: &str, registry: &Arc<Registry>) -> Bytes {
 }
 
 /// The document; all types when none is named.
-fn document(named: &[String], registry: &Registry) -> Value {
+fn document(named: &[String], registry: &Registry, is_audited: bool) -> Value {
     let all = definitions();
     let names: Vec<&str> = match named {
         [] => all.resources().iter().map(|id| all.get(*id).name.as_str()).collect(),
@@ -106,12 +108,19 @@ fn document(named: &[String], registry: &Registry) -> Value {
     let mut paths = Map::new();
     fhir::system(&mut paths);
     for name in &names {
-        fhir::of_type(name, registry, &mut paths);
+        if is_audited && *name == "AuditEvent" {
+            fhir::of_audit(&mut paths);
+        } else {
+            fhir::of_type(name, registry, &mut paths);
+        }
     }
     operation::all(&names, !named.is_empty(), &mut paths);
     other::all(&mut paths);
-    let tags: Vec<Value> =
-        ["System", "Fracture liaison", "Service"].iter().chain(&names).map(|name| json!({ "name": name })).collect();
+    let tags: Vec<Value> = ["System", "Access", "Fracture liaison", "Service"]
+        .iter()
+        .chain(&names)
+        .map(|name| json!({ "name": name }))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -15,6 +15,18 @@ pub(crate) enum Shows {
     Count(&'static str, u64),
     /// Only callers who may see everything come in; others are refused.
     OnlyAll,
+    /// The secret, to some of those who have to do with the citizen: it also asks who acts.
+    Sometimes,
+    /// Auditors come in, others are refused.
+    Auditors,
+    /// Auditors and the citizen come in, others are refused.
+    Accesses,
+    /// Who reviews accesses comes in, others are refused.
+    Reviewers,
+    /// Nobody comes in.
+    Nobody,
+    /// Nobody is shown an AuditEvent.
+    NoEvents,
 }
 
 /// A request through a door.
@@ -48,11 +60,21 @@ impl Door {
 
 /// All doors to one citizen.
 pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
-    use Shows::{Count, Existence, OnlyAll, Secret};
+    use Shows::{Accesses, Auditors, Count, Existence, NoEvents, Nobody, OnlyAll, Reviewers, Secret, Sometimes};
     let secret = secret(citizen);
     let kilos = if citizen == "a" { 40 } else { 60 };
     let media = &town.media[usize::from(citizen == "b")];
+    let binary = &town.binaries[usize::from(citizen == "b")];
     let form = "application/x-www-form-urlencoded";
+    let period = "periodStart=2026-01-01&periodEnd=2026-12-31";
+    let exists = |name, path: String| door(name, format!("fhir/{path}"), Existence);
+    let all = |name, path: &str| door(name, format!("fhir/{path}"), OnlyAll);
+    let resolving = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "expression", "valueString": "subject.resolve().name.text" },
+        { "name": "resource", "resource": { "resourceType": "Observation", "status": "final", "code": { "text": "x" },
+            "subject": { "reference": format!("Patient/shimin-{citizen}") } } },
+    ] })
+    .to_string();
     let fhir = |name, path: String| door(name, format!("fhir/{path}"), Secret);
     let counts = |name, path: &str, number| door(name, format!("fhir/{path}"), Count("/total", number));
     let bundle = |kind: &str, url: &str| {
@@ -145,6 +167,56 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
         door("notebook, calendar of all", format!("notebook/v1/visits?citizen=shimin-{citizen}&from=2030-05-01&to=2030-05-31"), Secret),
         door("notebook, medication", format!("notebook/v1/citizens/shimin-{citizen}/medications"), Secret),
         door("notebook, summary", format!("notebook/v1/citizens/shimin-{citizen}/summary.html"), Secret),
+        fhir("search across types by POST", "_search".to_owned())
+            .post("_type=Observation,Condition&_lastUpdated=gt2020-01-01&_count=100")
+            .header("Content-Type", form),
+        fhir("graph of one", format!("Observation/weight-{citizen}/$graphql?query=%7Bnote%7Btext%7D%7D")),
+        fhir("graph, list", "$graphql".to_owned())
+            .post(json!({ "query": "{ ConditionList(_count: 100) { code { text } encounter { resource { ... on Encounter { reasonCode { text } } } } } }" }).to_string())
+            .header("Content-Type", "application/json"),
+        fhir("path in one", format!("Observation/weight-{citizen}/$fhirpath?expression=note.text")),
+        fhir("path that follows a reference", "$fhirpath".to_owned()).post(resolving.clone()),
+        fhir("path that follows a reference, of a type", "Observation/$fhirpath".to_owned()).post(resolving),
+        fhir("document by parameter", format!("Composition/$document?id=letter-{citizen}")),
+        exists("difference", format!("Condition/condition-{citizen}/$diff?fromVersion=1")),
+        exists("difference of two", format!("$diff?from=Condition/condition-{citizen}/_history/1&to=Condition/condition-{citizen}/_history/2")),
+        exists("meta", format!("Observation/weight-{citizen}/$meta")),
+        exists("validation of one", format!("Observation/weight-{citizen}/$validate")),
+        exists("statistics", format!("Observation/$stats?subject=Patient/shimin-{citizen}&system=http://loinc.org&code=29463-7&duration=100000&statistic=count")),
+        fhir("list by function", format!("List/$find?patient=shimin-{citizen}&name=current-allergies")),
+        exists("binary", format!("Binary/{binary}")),
+        exists("binary, part", format!("Binary/{binary}")).header("Range", "bytes=0-3"),
+        exists("binary, resource", format!("Binary/{binary}?_format=json")),
+        all("measure of a type", &format!("Measure/$evaluate-measure?measure=fls-kpi-01&{period}")),
+        all("measure's data", &format!("Measure/fls-kpi-01/$collect-data?{period}&subject=Patient/shimin-{citizen}")),
+        all("measure's data of a type", &format!("Measure/$collect-data?measure=fls-kpi-01&{period}&subject=Patient/shimin-{citizen}")),
+        all("gaps", &format!("Measure/$care-gaps?{period}&topic=fls&subject=Patient/shimin-{citizen}")),
+        door("notebook, citizens of the liaison", "notebook/v1/citizens?fls=active&count=100".to_owned(), Existence),
+        door("notebook, basics", format!("notebook/v1/citizens/shimin-{citizen}/basics"), Secret),
+        door("notebook, history of a citizen", format!("notebook/v1/citizens/shimin-{citizen}/history"), Secret),
+        door("notebook, team", format!("notebook/v1/citizens/shimin-{citizen}/team/members"), Existence),
+        door("notebook, unread of a citizen", format!("notebook/v1/citizens/shimin-{citizen}/unread"), Sometimes),
+        door("notebook, unread", "notebook/v1/unread?count=100".to_owned(), Sometimes),
+        door("notebook, articles of all", "notebook/v1/articles?count=100".to_owned(), Sometimes),
+        door("notebook, articles a member has not read", "notebook/v1/articles?unread-by=Practitioner/abroad&count=100".to_owned(), Sometimes),
+        door("notebook, articles of a citizen a member has not read", format!("notebook/v1/citizens/shimin-{citizen}/articles?unread-by=Practitioner/abroad"), Sometimes),
+        door("notebook, comments", format!("notebook/v1/articles/article-{citizen}/comments"), Existence),
+        door("notebook, entry", format!("notebook/v1/citizens/shimin-{citizen}/measurement/weight-{citizen}"), Secret),
+        door("notebook, history of an entry", format!("notebook/v1/citizens/shimin-{citizen}/measurement/weight-{citizen}/history"), Secret),
+        door("notebook, entry of a type", format!("notebook/v1/citizens/shimin-{citizen}/medication/MedicationStatement/drug-{citizen}"), Secret),
+        door("notebook, history of an entry of a type", format!("notebook/v1/citizens/shimin-{citizen}/medication/MedicationStatement/drug-{citizen}/history"), Secret),
+        door("accesses", format!("notebook/v1/citizens/shimin-{citizen}/accesses"), Accesses),
+        door("audit, search", format!("fhir/AuditEvent?patient=shimin-{citizen}"), Auditors),
+        door("audit, search by POST", "fhir/AuditEvent/_search".to_owned(), Auditors).post(format!("patient=shimin-{citizen}")).header("Content-Type", form),
+        door("audit, read", "fhir/AuditEvent/1-1".to_owned(), Auditors),
+        door("audit, version", "fhir/AuditEvent/1-1/_history/1".to_owned(), Auditors),
+        door("audit by chain", format!("fhir/AuditEvent?patient.name={secret}"), Nobody),
+        door("audit by reverse chain", "fhir/Patient?_has:AuditEvent:patient:action=R".to_owned(), NoEvents),
+        door("audit by include", "fhir/Patient?_revinclude=AuditEvent:patient".to_owned(), NoEvents),
+        door("audit of a compartment", format!("fhir/Patient/shimin-{citizen}/AuditEvent"), Nobody),
+        door("audit in a batch", String::new(), Auditors).post(bundle("transaction", "AuditEvent?_count=5")).at("fhir").only(Nobody),
+        door("why", format!("access/explain?as=Practitioner/member&do=read&on=Observation/weight-{citizen}"), Reviewers),
+        door("emergencies", "access/emergencies".to_owned(), Reviewers),
         door("liaison, registry", "fls/registry".to_owned(), OnlyAll),
         door("liaison, alarms", "fls/alarms".to_owned(), OnlyAll),
         door("liaison, indicators", "fls/indicators".to_owned(), OnlyAll),
@@ -155,6 +227,11 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
 impl Door {
     fn at(mut self, path: &str) -> Self {
         self.path = path.to_owned();
+        self
+    }
+
+    const fn only(mut self, shows: Shows) -> Self {
+        self.shows = shows;
         self
     }
 

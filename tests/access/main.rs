@@ -11,6 +11,7 @@ mod common;
 mod doors;
 mod labels;
 mod matrix;
+mod routes;
 mod rules;
 mod town;
 mod writes;

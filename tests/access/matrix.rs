@@ -36,6 +36,16 @@ fn go(town: &Town, token: &str, door: &Door) -> Answer {
 /// What is wrong with what a subject got through a door to a citizen.
 fn wrong(town: &Town, subject: &Subject, token: &str, door: &Door, citizen: &str, other: &str) -> Vec<String> {
     let sees = |who: &str| if who == "a" { subject.sees.0 } else { subject.sees.1 };
+    // Where what counts is a role, and not what somebody has to do with a citizen.
+    let comes_in = match door.shows {
+        Shows::Auditors => subject.is_auditor(),
+        Shows::Accesses => subject.is_auditor() || subject.is_citizen(citizen),
+        // Officers have a list of their own, and are not told which rule decides.
+        Shows::Reviewers => {
+            subject.is_auditor() || subject.sees == (true, true) || (subject.is_officer() && door.name == "emergencies")
+        }
+        _ => false,
+    };
     let answer = go(town, token, door);
     let text = whole(&answer);
     let mut wrong = Vec::new();
@@ -46,8 +56,8 @@ fn wrong(town: &Town, subject: &Subject, token: &str, door: &Door, citizen: &str
     let asked = format!("{}{}", door.path, door.body.as_deref().unwrap_or_default());
     for who in [citizen, other] {
         let hidden = secret(who);
-        // What the question itself says may come back, in a link.
-        if !sees(who) && !asked.contains(hidden) && text.contains(hidden) {
+        // What the question itself says may come back, in a link; and in what auditors read, as the questions of all.
+        if !comes_in && !sees(who) && !asked.contains(hidden) && text.contains(hidden) {
             complain(format!("LEAK of {who}"));
         }
     }
@@ -76,21 +86,31 @@ fn wrong(town: &Town, subject: &Subject, token: &str, door: &Door, citizen: &str
                 complain(format!("LEAK: counts {counted:?}, {expected} expected"));
             }
         }
+        Shows::Auditors | Shows::Accesses | Shows::Reviewers | Shows::Nobody => {
+            if comes_in && answer.status != 200 {
+                complain("should come in".to_owned());
+            }
+            if !comes_in && !matches!(answer.status, 400 | 403) {
+                complain("LEAK: should be refused".to_owned());
+            }
+        }
+        Shows::NoEvents if body.contains("\"AuditEvent\"") => complain("LEAK: an event".to_owned()),
         Shows::OnlyAll if !(subject.sees.0 && subject.sees.1) && answer.status != 403 => {
             complain("should be refused".to_owned());
         }
         _ => {}
     }
     // Whether it is there at all is not to be told from what was never there.
-    if !sees(citizen) {
+    if !sees(citizen) && !comes_in {
         let never = "zzzzz";
-        let kinds = ["shimin", "weight", "condition", "letter", "list", "file", "article", "encounter"];
+        let kinds = ["shimin", "weight", "condition", "letter", "list", "file", "article", "encounter", "drug"];
         let named = |text: &str| {
             let mut text = text.to_owned();
             for kind in kinds {
                 text = text.replace(&format!("{kind}-{citizen}"), &format!("{kind}-{never}"));
             }
-            text.replace(&town.media[usize::from(citizen == "b")], NOWHERE)
+            let place = usize::from(citizen == "b");
+            text.replace(&town.media[place], NOWHERE).replace(&town.binaries[place], NOWHERE)
         };
         let mut ghost = door.clone();
         ghost.path = named(&ghost.path);
@@ -100,8 +120,9 @@ fn wrong(town: &Town, subject: &Subject, token: &str, door: &Door, citizen: &str
             if other.status != answer.status {
                 complain(format!("LEAK: what never was answers {}", other.status));
             } else if answer.status >= 400 {
-                let media = town.media[usize::from(citizen == "b")].clone();
-                let said = [media, NOWHERE.to_owned(), format!("-{citizen}"), format!("-{never}")];
+                let place = usize::from(citizen == "b");
+                let (media, binary) = (town.media[place].clone(), town.binaries[place].clone());
+                let said = [media, binary, NOWHERE.to_owned(), format!("-{citizen}"), format!("-{never}")];
                 let said: Vec<&str> = said.iter().map(String::as_str).collect();
                 let (one, two) = (shape(&answer, &said), shape(&other, &said));
                 if one != two {
@@ -119,6 +140,7 @@ fn tried(town: &Town) -> (Vec<String>, BTreeSet<&'static str>, usize) {
     let mut found = Vec::new();
     let mut names = BTreeSet::new();
     let mut asked = 0;
+    let (mut partial, mut shown) = (BTreeSet::new(), BTreeSet::new());
     // Twice by the one who sees everything, so that everything that is kept is kept.
     for subject in [everything, everything].into_iter().chain(&SUBJECTS) {
         let token = town.token(subject);
@@ -126,6 +148,13 @@ fn tried(town: &Town) -> (Vec<String>, BTreeSet<&'static str>, usize) {
             for door in doors(town, citizen) {
                 names.insert(door.name);
                 asked += 1;
+                if door.shows == Shows::Sometimes {
+                    partial.insert(door.name);
+                    let sees = if citizen == "a" { subject.sees.0 } else { subject.sees.1 };
+                    if sees && !shown.contains(door.name) && whole(&go(town, &token, &door)).contains(secret(citizen)) {
+                        shown.insert(door.name);
+                    }
+                }
                 found.extend(wrong(town, subject, &token, &door, citizen, other));
             }
         }
@@ -137,6 +166,7 @@ fn tried(town: &Town) -> (Vec<String>, BTreeSet<&'static str>, usize) {
             found.push(format!("anonymous / {}: {}", door.name, answer.status));
         }
     }
+    found.extend(partial.difference(&shown).map(|name| format!("{name}: shows nobody anything")));
     found.sort();
     found.dedup();
     (found, names, asked)
@@ -164,7 +194,12 @@ fn every_door_leaks_without_its_filter() {
     let (found, ..) = tried(&town);
     let tight: BTreeSet<&str> = doors(&town, "a")
         .iter()
-        .filter(|door| door.shows != Shows::OnlyAll)
+        .filter(|door| {
+            !matches!(
+                door.shows,
+                Shows::OnlyAll | Shows::Auditors | Shows::Accesses | Shows::Reviewers | Shows::Nobody | Shows::NoEvents
+            )
+        })
         .map(|door| door.name)
         .filter(|name| !found.iter().any(|line| line.contains(&format!(" / {name} → ")) && line.contains("LEAK")))
         .collect();

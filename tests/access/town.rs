@@ -31,6 +31,23 @@ pub(crate) struct Subject {
     pub(crate) sees: (bool, bool),
 }
 
+impl Subject {
+    /// Whether they read the audit.
+    pub(crate) fn is_auditor(&self) -> bool {
+        self.roles == "auditor"
+    }
+
+    /// Whether they are this citizen.
+    pub(crate) fn is_citizen(&self, citizen: &str) -> bool {
+        self.user == format!("Patient/shimin-{citizen}")
+    }
+
+    /// Whether they are an officer of a municipality.
+    pub(crate) fn is_officer(&self) -> bool {
+        self.user == "Practitioner/officer"
+    }
+}
+
 const fn person(name: &'static str, user: &'static str, sees: (bool, bool)) -> Subject {
     Subject { name, user, organization: "", scope: "user/*.cruds", roles: "", sees }
 }
@@ -68,6 +85,8 @@ pub(crate) struct Town {
     agent: ureq::Agent,
     /// The small pictures and films that were stored, by citizen.
     pub(crate) media: [String; 2],
+    /// Where what they show lies.
+    pub(crate) binaries: [String; 2],
 }
 
 impl Town {
@@ -90,7 +109,8 @@ impl Town {
         let url = Url::parse(&database.url).unwrap();
         let keys = AccessDirectory::open(&url).unwrap().keys(|| panic!("the server made its key")).unwrap();
         let key = SigningKey::from_pem(keys[0].id.clone(), &keys[0].pem).unwrap();
-        Self { server, key, agent: agent(), media: [String::new(), String::new()] }
+        let (media, binaries) = ([String::new(), String::new()], [String::new(), String::new()]);
+        Self { server, key, agent: agent(), media, binaries }
     }
 
     /// A token for somebody.
@@ -285,6 +305,7 @@ impl Town {
             }),
             json!({
                 "resourceType": "List", "id": format!("list-{citizen}"), "status": "current", "mode": "working", "title": secret, "subject": subject,
+                "code": { "coding": [{ "code": "current-allergies" }] },
                 "entry": [{ "item": { "reference": format!("Observation/weight-{citizen}") } }]
             }),
             json!({
@@ -315,6 +336,10 @@ impl Town {
         let path = format!("notebook/v1/citizens/shimin-{citizen}/media?title={secret}");
         let stored = self.ask(&token, "POST", &path, &[("Content-Type", "image/jpeg")], Some(&picture));
         assert_eq!(stored.status, 201, "{}", stored.body);
-        self.media[usize::from(citizen == "b")] = stored.body["id"].as_str().unwrap().to_owned();
+        let id = stored.body["id"].as_str().unwrap().to_owned();
+        let media = self.ask(&token, "GET", &format!("fhir/Media/{id}"), &[], None).body;
+        let binary = media["content"]["url"].as_str().unwrap().trim_start_matches("Binary/").to_owned();
+        self.binaries[usize::from(citizen == "b")] = binary;
+        self.media[usize::from(citizen == "b")] = id;
     }
 }

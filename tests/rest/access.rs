@@ -158,6 +158,54 @@ fn the_glass_is_broken_with_purpose_and_reason_for_a_time_and_the_team_is_told()
             (Some("ETREAT"), Some("意識がなく搬送された"))
         );
 
+        // Somebody else looks at it: an officer of the citizen's municipality, or an auditor.
+        let unreviewed = |who: &str| {
+            let told = town.ask(who, "GET", "access/emergencies?unreviewed=true", None);
+            assert_eq!(told.status, 200, "{}", told.body);
+            told.body["breakGlass"].as_array().unwrap().len()
+        };
+        assert_eq!((unreviewed(&auditor), listed.body["breakGlass"][0]["overdue"].as_bool()), (1, Some(false)));
+        let review = path.replace("fhir/Communication/", "access/break-glass/") + "/review";
+        let found = json!({ "verdict": "justified", "remark": "救急の記録と一致した" });
+        let officer = town.token("Practitioner/officer", &[]);
+        assert_eq!(unreviewed(&officer), 1, "of their own municipality");
+        for who in [&doctor, &nurse, &family] {
+            assert_eq!(town.ask(who, "POST", &review, Some(&found)).status, 403);
+        }
+        let own = town.token("Practitioner/doctor", &["auditor"]);
+        assert_eq!(town.ask(&own, "POST", &review, Some(&found)).status, 403, "not who broke it");
+        for (name, value) in [("verdict", json!("fine")), ("verdict", Value::Null), ("remark", json!(" "))] {
+            let mut wrong = found.clone();
+            wrong[name] = value;
+            assert_eq!(town.ask(&officer, "POST", &review, Some(&wrong)).status, 422, "{wrong}");
+        }
+        let nothing = "access/break-glass/nothing/review";
+        assert_eq!(town.ask(&officer, "POST", nothing, Some(&found)).status, 404);
+        let reviewed = town.ask(&officer, "POST", &review, Some(&found));
+        assert_eq!(reviewed.status, 200, "{}", reviewed.body);
+        assert_eq!(unreviewed(&auditor), 0);
+        let told = town.ask(&auditor, "GET", "access/emergencies", None).body["breakGlass"][0]["review"].clone();
+        assert_eq!(told["by"], "Practitioner/officer", "{told}");
+        assert_eq!((&told["verdict"], &told["remark"]), (&found["verdict"], &found["remark"]), "{told}");
+        // The team reads that too, in both languages; the access goes on for its time.
+        let article = town.ask(&nurse, "GET", &path, None).body.to_string();
+        assert!(
+            article.contains("確認されました（正当）") && article.contains("was reviewed (justified)"),
+            "{article}"
+        );
+        assert_eq!(town.status("Practitioner/doctor", "Observation/o-a"), 200);
+        // All of it is in the audit.
+        let events = town.ask(&auditor, "GET", "fhir/AuditEvent?patient=a&_count=500", None).body.to_string();
+        assert!(events.contains("110127") && events.contains("reviewed, justified: 救急の記録と一致した"), "{events}");
+
+        // What nobody looked at within a week is late.
+        let mut late = town.ask(&town.token("", &[]), "GET", &path, None).body;
+        late["sent"] = json!("2020-01-01T00:00:00Z");
+        late.as_object_mut().unwrap().remove("note");
+        town.put(&late);
+        let told = town.ask(&auditor, "GET", "access/emergencies?unreviewed=true", None).body;
+        assert_eq!(told["breakGlass"][0]["overdue"], true, "{told}");
+
         // When its time is over, it is over.
         let id = path.rsplit('/').next().unwrap();
         let mut over = town.ask(&town.token("", &[]), "GET", &path, None).body;

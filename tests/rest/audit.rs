@@ -408,3 +408,96 @@ fn what_commands_change_is_written_down_while_a_server_runs() {
         assert!(!Value::from(events).to_string().contains("long enough"), "no secret is written down");
     });
 }
+
+/// What is stated is what is there: while an audit is kept nobody writes AuditEvents (FHIR R4 capabilitystatement.html).
+#[test]
+fn it_is_stated_that_audit_events_are_read_only() {
+    on_each(&[], |audited| {
+        let statement = audited.server().get("metadata").body;
+        let rest = &statement["rest"][0];
+        assert!(rest["security"]["description"].as_str().unwrap().contains("every access is written down"));
+        let event =
+            rest["resource"].as_array().unwrap().iter().find(|one| one["type"] == "AuditEvent").unwrap().clone();
+        let codes: Vec<&str> =
+            event["interaction"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["read", "vread", "search-type"]);
+        for name in ["updateCreate", "conditionalCreate", "conditionalUpdate"] {
+            assert_eq!(event[name], false, "{name}");
+        }
+        assert!(event.get("searchInclude").is_none() && event.get("operation").is_none(), "{event}");
+        // Each parameter that is stated is taken, and another is not.
+        for parameter in event["searchParam"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            let value = if parameter["type"] == "date" { "ge2020" } else { "x" };
+            assert_eq!(audited.server().get(&format!("AuditEvent?{name}={value}")).status, 200, "{name}");
+        }
+        assert_eq!(audited.server().get("AuditEvent?site=x").status, 400);
+        let root = audited.server().base.trim_end_matches("/fhir");
+        let described = exchange(&agent(), root, "GET", "openapi.json", &[], None).unwrap().body;
+        let methods = |path: &str| -> Vec<String> {
+            described["paths"][path].as_object().map(|item| item.keys().cloned().collect()).unwrap_or_default()
+        };
+        assert_eq!(methods("/fhir/AuditEvent"), ["get"]);
+        assert_eq!(methods("/fhir/AuditEvent/{id}"), ["get"]);
+        assert_eq!(methods("/access/break-glass/{id}/review"), ["post"]);
+        let notebook = audited.notebook("openapi.json").body;
+        assert!(notebook["paths"]["/citizens/{id}/accesses"]["get"].is_object());
+    });
+}
+
+/// Without authentication: at the machine itself, and not by way of something that passes requests on.
+#[test]
+fn without_authentication_the_audit_is_read_at_the_machine_only() {
+    on_each(&[], |audited| {
+        let server = audited.server();
+        assert!(server.log().contains("authentication is off"), "{}", server.log());
+        assert_eq!(server.get("AuditEvent").status, 200);
+        for name in ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"] {
+            let answer = server.send("GET", "AuditEvent", &[(name, "203.0.113.7")], None);
+            assert_eq!(answer.status, 403, "{name}: {}", answer.body);
+            assert_eq!(answer.body["issue"][0]["code"], "forbidden");
+            let root = format!("{}/notebook/v1", server.base.trim_end_matches("/fhir"));
+            let header = [(name, "203.0.113.7")];
+            let answer = exchange(&agent(), &root, "GET", "citizens/x/accesses", &header, None).unwrap();
+            assert_eq!(answer.status, 403, "{name}: {}", answer.body);
+        }
+        audited.stop();
+        audited.again(&["--trusted-proxies", "127.0.0.1"]);
+        let answer = audited.server().send("GET", "AuditEvent", &[("X-Forwarded-For", "127.0.0.1")], None);
+        assert_eq!(answer.status, 403, "a proxy passes it on: {}", answer.body);
+    });
+}
+
+/// A search says how many citizens it showed; an operation, a page of the notebook and a photo whom.
+#[test]
+fn events_count_and_name_the_citizens_that_were_seen() {
+    on_each(&[], |audited| {
+        let server = audited.server();
+        for number in 0..7 {
+            let id = format!("n{number}");
+            server.put(&format!("Patient/{id}"), &json!({ "resourceType": "Patient", "id": id, "gender": "other" }));
+        }
+        let told = |query: &str| audited.events(query)[0]["outcomeDesc"].as_str().unwrap_or_default().to_owned();
+        server.get("Patient?gender=other");
+        assert_eq!(told("type=rest"), "citizens: 7");
+        server.get("Patient?gender=other&_count=3");
+        assert_eq!(told("type=rest"), "citizens: 3", "those of the page");
+        server.get("Patient?gender=other&_summary=count");
+        assert_eq!(told("type=rest"), "", "a count shows nobody");
+        server.get("Patient/n1/$everything");
+        assert_eq!(whats(&audited.events("type=rest")[0]), ["Patient/n1"]);
+        audited.notebook("citizens?count=5");
+        assert_eq!(told("type=110110"), "citizens: 5");
+        let root = format!("{}/notebook/v1", server.base.trim_end_matches("/fhir"));
+        let picture = renraku::media::sample::corridor(64, 48, 1).jpeg(80);
+        let jpeg = [("Content-Type", "image/jpeg")];
+        let stored = exchange(&agent(), &root, "POST", "citizens/n2/media", &jpeg, Some(picture)).unwrap();
+        let id = stored.body["id"].as_str().unwrap();
+        for path in ["content", "thumbnail"] {
+            assert_eq!(audited.notebook(&format!("media/{id}/{path}")).status, 200);
+            assert!(whats(&audited.events("type=110110")[0]).contains(&"Patient/n2"), "{path}");
+        }
+        let accesses = audited.notebook("citizens/n2/accesses").body["accesses"].as_array().unwrap().len();
+        assert!(accesses >= 5, "the citizen sees them: {accesses}");
+    });
+}

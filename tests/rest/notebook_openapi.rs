@@ -85,7 +85,8 @@ fn answers_are_as_described() {
             let filled =
                 filled.replace("fall/{entry}/history", &format!("fall/{}/history", fall["id"].as_str().unwrap()));
             let answer = &item["get"]["responses"]["200"]["content"]["application/json"];
-            if answer.is_null() || filled.contains('{') {
+            // Accesses are kept with an audit: rest/audit.rs.
+            if answer.is_null() || filled.contains('{') || path.ends_with("/accesses") {
                 continue;
             }
             let got = notebook(server, &nurse, "GET", &filled, None);

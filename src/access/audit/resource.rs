@@ -36,6 +36,15 @@ fn coding(system: &str, code: &str, display: &str) -> Value {
     json!({ "system": system, "code": code, "display": display })
 }
 
+/// A purpose of use; those of emergencies with their names.
+fn purpose_of(code: &str) -> Value {
+    match code {
+        "ETREAT" => concept(REASON, code, "Emergency Treatment"),
+        "BTG" => concept(REASON, code, "break the glass"),
+        code => json!({ "coding": [{ "system": REASON, "code": code }] }),
+    }
+}
+
 fn concept(system: &str, code: &str, display: &str) -> Value {
     json!({ "coding": [coding(system, code, display)] })
 }
@@ -113,7 +122,7 @@ fn agents(event: &Event, origin: Origin<'_>) -> Vec<Value> {
             agent["role"] = roles.iter().map(|role| json!({ "text": role })).collect();
         }
         if !purpose.is_empty() {
-            agent["purposeOfUse"] = json!([concept(REASON, purpose, purpose)]);
+            agent["purposeOfUse"] = json!([purpose_of(purpose)]);
         }
         agent
     };
@@ -194,7 +203,7 @@ fn balp(event: &Event) -> Option<String> {
     let name = match &*event.interaction {
         "read" | "vread" => "Read",
         "create" => "Create",
-        "update" => "Update",
+        "update" | "patch" => "Update",
         "delete" => "Delete",
         "search-type" | "search-system" => "Query",
         _ => return None,
@@ -241,7 +250,7 @@ pub fn audit_event(id: &str, event: &Event, origin: Origin<'_>) -> Value {
         resource["outcomeDesc"] = json!(said.join("; "));
     }
     if matches!(event.kind, Kind::EmergencyStarted | Kind::EmergencyStopped) && !event.agent.purpose.is_empty() {
-        resource["purposeOfEvent"] = json!([concept(REASON, &event.agent.purpose, &event.agent.purpose)]);
+        resource["purposeOfEvent"] = json!([purpose_of(&event.agent.purpose)]);
     }
     resource["agent"] = agents(event, origin).into();
     let mut source = json!({ "observer": { "display": "renraku" }, "type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4", "Application Server")] });

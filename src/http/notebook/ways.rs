@@ -101,6 +101,8 @@ pub(super) enum Does {
     Ready(fn(&Context, &Caught) -> Option<(&'static str, Bytes)>),
     /// `http::media`.
     Media,
+    /// `http::audit_events`.
+    Audit,
 }
 
 /// What stands in a path at the places of names.
@@ -321,6 +323,8 @@ pub(super) static WAYS: &[Way] = &[
         ..way("POST", "citizens/{id}/articles", "writeArticle", "記事の投稿", "an article: for the whole team, for one member, or from the family to the team alone (audience)") },
     Way { query: PAGE, ..get("citizens/{id}/media", "citizenMedia", "写真・動画の一覧", "photos and videos of a citizen, newest first", Tells::Json("media.files")) },
     Way { sends: Sends::File, tells: Tells::CreatedMedia, ..way("POST", "citizens/{id}/media", "addMedia", "写真・動画・PDF の追加", "a photo, video or PDF: as a form, as the body itself, or a finished upload by its id") },
+    Way { query: &[Query::Date("from", "not before"), Query::Date("to", "not after"), Query::Count, Query::After], does: Does::Audit,
+        ..get("citizens/{id}/accesses", "accesses", "閲覧記録", "who looked at a notebook, newest first: for its citizen and for auditors, while an audit is kept", Tells::Json("accesses")) },
     // Of all citizens.
     Way { query: CALENDAR_OF_ALL, does: work!(|notebook| notebook.calendar(None)), ..get("visits", "visits", "予定表（担当する方すべて）", "the calendar of all citizens in whose teams somebody is", Tells::Json("calendar")) },
     Way { query: PAGE, does: work!(|notebook| notebook.unread(None)), ..get("unread", "unread", "未読の一覧", "what who acts has not read", Tells::Json("unread")) },

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::parts::{parameters, reference, responses, search_schema};
+use crate::http::audit_events::PARAMETERS as AUDIT_PARAMETERS;
 use crate::r4::definitions;
 use crate::search::registry::{Parameter, Registry};
 
@@ -124,6 +125,37 @@ pub(super) fn of_type(name: &str, registry: &Registry, paths: &mut Map<String, V
     paths.insert(
         format!("/fhir/{name}/{{id}}/_history/{{vid}}"),
         json!({ "get": operation("vread", "one version", named(&vread), None, &answers) }),
+    );
+}
+
+/// The paths of AuditEvent while an audit is kept: nobody writes them.
+pub(super) fn of_audit(paths: &mut Map<String, Value>) {
+    let operation = |id: &str, summary: &str, parameters: Vec<Value>, body: Option<&'static str>, answer: &str| {
+        let responses = responses(&[("200", answer)]);
+        Operation { id: id.to_owned(), tag: "AuditEvent", summary: summary.to_owned(), parameters, body, responses }
+            .build()
+    };
+    let searched = AUDIT_PARAMETERS.iter().map(
+        |(name, kind, _)| json!({ "name": name, "in": "query", "schema": reference("schemas", search_schema(*kind)) }),
+    );
+    let search = [parameters(&["_count", "_format", "_pretty"]), searched.collect()].concat();
+    paths.insert(
+        "/fhir/AuditEvent".to_owned(),
+        json!({ "get": operation("search-AuditEvent", "search, newest first; for auditors", search, None, "searchset") }),
+    );
+    paths.insert(
+        "/fhir/AuditEvent/_search".to_owned(),
+        json!({ "post": operation("search-post-AuditEvent", "search by a form; for auditors", parameters(&BOTH), Some("search"), "searchset") }),
+    );
+    let read =
+        |id: &str, names: &[&str]| operation(id, "an event; for auditors", parameters(names), None, "AuditEvent");
+    paths.insert(
+        "/fhir/AuditEvent/{id}".to_owned(),
+        json!({ "get": read("read-AuditEvent", &["id", "_format", "_pretty"]) }),
+    );
+    paths.insert(
+        "/fhir/AuditEvent/{id}/_history/{vid}".to_owned(),
+        json!({ "get": read("vread-AuditEvent", &["id", "vid", "_format", "_pretty"]) }),
     );
 }
 

@@ -1,12 +1,14 @@
-//! The paths beside FHIR: fracture liaison, health, schemas, this document. The notebook has a document of its own.
+//! The paths beside FHIR: access, fracture liaison, health, schemas, this document. The notebook has a document of its own.
 
 use serde_json::{Map, Value, json};
 
 use super::parts::responses;
+use crate::http::access::WAYS;
 
 /// Adds them.
 pub(super) fn all(paths: &mut Map<String, Value>) {
     liaison(paths);
+    access(paths);
     let service = |id: &str, summary: &str, media: &str, parameters: Value| {
         let mut answers = responses(&[]);
         answers["200"] = json!({ "description": "well", "content": { media: {} } });
@@ -27,6 +29,42 @@ pub(super) fn all(paths: &mut Map<String, Value>) {
     );
     let types = json!([{ "name": "type", "in": "query", "description": "types, separated by commas", "schema": { "type": "string", "examples": ["Patient,Observation"] } }]);
     paths.insert("/openapi.json".to_owned(), service("openapi", "this document", "application/json", types));
+}
+
+/// Break-glass, disasters, their review, reasons: from the table that routes them.
+fn access(paths: &mut Map<String, Value>) {
+    for way in WAYS {
+        let mut parameters: Vec<Value> = way
+            .query
+            .iter()
+            .map(|(name, text, needed)| {
+                json!({ "name": name, "in": "query", "description": text, "required": needed, "schema": { "type": "string" } })
+            })
+            .collect();
+        if way.path.contains("{id}") {
+            let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$" });
+            parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
+        }
+        let mut answers = responses(&[]);
+        answers[way.status.to_string()] = json!({ "description": way.summary, "content": { "application/json": { "schema": { "type": "object" } } } });
+        let mut operation = json!({
+            "operationId": way.id, "tags": ["Access"], "summary": way.summary, "parameters": parameters, "responses": answers,
+        });
+        if !way.sends.is_empty() {
+            let kind = |name: &str| if name == "minutes" { "integer" } else { "string" };
+            let members: Map<String, Value> = way
+                .sends
+                .iter()
+                .map(|(name, text, _)| ((*name).to_owned(), json!({ "type": kind(name), "description": text })))
+                .collect();
+            let required: Vec<&str> = way.sends.iter().filter(|member| member.2).map(|member| member.0).collect();
+            let schema = json!({ "type": "object", "properties": members, "required": required });
+            operation["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        }
+        let item = paths.entry(format!("/access/{}", way.path)).or_insert_with(|| json!({}));
+        item[way.method.to_ascii_lowercase()] = operation;
+    }
 }
 
 /// Fracture liaison.

@@ -209,21 +209,27 @@ pub(super) fn insert(
     head: &Anchor,
     is_kept: bool,
 ) -> Result<(), StoreError> {
-    let mut events = Vec::with_capacity(rows.len());
-    let mut names = Vec::new();
-    for row in rows {
-        let (at, found) = indexed(&row.content);
-        names.extend(found.into_iter().map(|name| (name, at, row.seq)));
-        let (content, hash) = (row.content.clone().into(), row.hash.to_vec().into());
-        events.push(vec![chain.into(), row.seq.into(), at.into(), content, hash]);
-    }
-    // Neighbours in the tree are inserted one after the other.
-    names.sort_unstable();
-    let names =
-        names.into_iter().map(|(name, at, seq)| vec![name.into(), at.into(), chain.into(), seq.into()]).collect();
     transact(connection, |connection| {
-        insert_all(connection, "audit_event (chain, seq, at, content, hash)", events)?;
-        insert_all(connection, "audit_name (name, at, chain, seq)", names)?;
+        let mut names = Vec::with_capacity(rows.len() * 2);
+        // A few at a time: memory that was just used is used again.
+        for rows in rows.chunks(AT_ONCE) {
+            let event = |row: &Row| {
+                let (at, found) = indexed(&row.content);
+                names.extend(found.into_iter().map(|name| (name, at, row.seq)));
+                let (content, hash) = (row.content.clone().into(), row.hash.to_vec().into());
+                vec![chain.into(), row.seq.into(), at.into(), content, hash]
+            };
+            let events = rows.iter().map(event).collect();
+            insert_all(connection, "audit_event (chain, seq, at, content, hash)", events)?;
+        }
+        // Neighbours in the tree are inserted one after the other.
+        names.sort_unstable();
+        let mut names = names.into_iter().peekable();
+        while names.peek().is_some() {
+            let row = |(name, at, seq): (String, i64, i64)| vec![name.into(), at.into(), chain.into(), seq.into()];
+            let some = names.by_ref().take(AT_ONCE).map(row).collect();
+            insert_all(connection, "audit_name (name, at, chain, seq)", some)?;
+        }
         let signed = || -> Vec<Value> { vec![head.at.into(), head.hash.clone().into(), head.signature.clone().into()] };
         let mut old = Statement::new("DELETE FROM audit_head WHERE chain = ");
         old.bind(chain);

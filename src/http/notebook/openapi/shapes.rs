@@ -247,6 +247,32 @@ pub(super) fn all() -> Value {
             "articles",
             object(json!({ "entries": list("article.entry"), "next": nullable("string") }), &["entries", "next"]),
         ),
+        (
+            "accesses",
+            object(
+                json!({
+                    "citizen": { "type": "string" },
+                    "accesses": { "type": "array", "items": {
+                        "type": "object",
+                        "properties": {
+                            "id": { "type": "string" },
+                            "at": { "type": "string", "format": "date-time" },
+                            "who": { "type": "string" },
+                            "name": { "type": "string" },
+                            "organization": { "type": "string" },
+                            "application": { "type": "string" },
+                            "purpose": { "type": "string" },
+                            "type": { "type": "string" },
+                            "reason": { "type": "string" },
+                            "action": { "type": "object", "properties": { "ja": { "type": "string" }, "en": { "type": "string" } }, "required": ["ja", "en"] },
+                        },
+                        "required": ["id", "at", "who", "action"],
+                    } },
+                    "next": { "type": "string", "format": "uri" },
+                }),
+                &["citizen", "accesses"],
+            ),
+        ),
         ("article.whole", any(&["article.entry", "comment.entry", "group_post.entry"])),
         ("comments", object(json!({ "comments": list("comment.entry") }), &["comments"])),
         (
