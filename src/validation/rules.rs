@@ -45,6 +45,7 @@ pub(super) fn resource<'r>(run: &mut Run<'_, 'r>, item: Item<'r>, place: &Place<
     let remarks = match type_name {
         "Bundle" => bundle::check(node),
         "QuestionnaireResponse" => questionnaire(run, node, scope),
+        "Questionnaire" => derived(run, node),
         "OperationDefinition" => return operation::resource(run, node, place),
         _ => return,
     };
@@ -81,6 +82,18 @@ fn questionnaire<'r>(run: &Run<'_, 'r>, node: &Node<'_>, scope: &Scope<'_, 'r>) 
             Verdict::Unknown(_) => None,
         }
     })
+}
+
+/// A Questionnaire against those it says it is derived from.
+fn derived(run: &Run<'_, '_>, node: &Node<'_>) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for (canonical, may_add) in questionnaire::derived::sources(node) {
+        let (url, version) = split(canonical);
+        if let Some(base) = run.validator.source().find("Questionnaire", url, version) {
+            remarks.extend(questionnaire::derived::check(node, &base, may_add));
+        }
+    }
+    remarks
 }
 
 /// Rules about an element (a resource is one too).

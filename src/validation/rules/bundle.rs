@@ -36,7 +36,8 @@ pub(crate) fn check(bundle: &Node<'_>) -> Vec<Remark> {
 /// FHIR R4 bundle-definitions.html#Bundle.entry.fullUrl.
 fn url(kind: &str, entry: &Node<'_>, path: &str, remarks: &mut Vec<Remark>) {
     let is_request = matches!(kind, "batch" | "transaction");
-    let is_answer = matches!(kind, "batch-response" | "transaction-response" | "history");
+    // "Except for transactions and batches, each entry in a Bundle must have a fullUrl" (bundle.html#bundle-unique).
+    let is_answer = matches!(kind, "batch-response" | "transaction-response");
     let Some(resource) = entry.get("resource") else { return };
     let Some(full_url) = entry.text("fullUrl") else {
         if !is_request && !is_answer {

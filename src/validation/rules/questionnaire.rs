@@ -5,6 +5,7 @@
 //! Pure: both resources and a question about value sets go in, remarks come out.
 
 mod answer;
+pub(crate) mod derived;
 mod enable;
 
 #[cfg(test)]

@@ -187,11 +187,19 @@ fn declared(run: &mut Run<'_, '_>, node: &Node<'_>, place: &Place<'_>) {
     let whole = node.text("valueSet").and_then(|url| run.validator.definition("ValueSet", split(url).0));
     if let Some(set) = whole
         && let Some(compose) = set.get("compose")
-        && !compose.list("include").iter().any(|include| include.text("system") == Some(system))
+        && !is_whole(compose, system)
     {
         let url = node.text("valueSet").unwrap_or_default();
         error(run, "code-system-value-set", &[url, system], &place.child("valueSet", None));
     }
+}
+
+/// "all codes from this code system and only codes from this code system" (CodeSystem.valueSet)
+fn is_whole(compose: &Node<'_>, system: &str) -> bool {
+    let [include] = compose.list("include") else { return false };
+    include.text("system") == Some(system)
+        && ["concept", "filter", "valueSet"].iter().all(|name| include.list(name).is_empty())
+        && compose.list("exclude").is_empty()
 }
 
 /// A supplement adds to concepts that are there (codesystem.html#supplements).

@@ -334,8 +334,8 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
     ),
     (
         "code-system-value-set",
-        "the value set {0} must hold the whole code system {1}, but does not include it",
-        "バリューセット {0} はコード体系 {1} の全体を含む必要がありますが、含んでいません",
+        "the value set {0} must hold the whole code system {1} and nothing else, but does not",
+        "バリューセット {0} はコード体系 {1} の全体だけを含む必要がありますが、そうなっていません",
     ),
     ("filter-pattern", "the filter {0} is no pattern: {1}", "フィルター {0} は正規表現として読めません: {1}"),
     (
@@ -476,5 +476,15 @@ pub(crate) const TEXTS: &[(&str, &str, &str)] = &[
         "qr-reference",
         "the answer refers to a {0}, but only these may be referred to: {1}",
         "回答は {0} を参照していますが、参照できるのは次のものだけです: {1}",
+    ),
+    (
+        "derived-new",
+        "the item {0} is not in the Questionnaire that this one complies with",
+        "項目 {0} は、準拠するとされた Questionnaire にありません",
+    ),
+    (
+        "derived-wider",
+        "the {1} of the item {0} allows what the Questionnaire it is derived from does not",
+        "項目 {0} の {1} は、派生元の Questionnaire が許さないものを許しています",
     ),
 ];
