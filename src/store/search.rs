@@ -268,7 +268,10 @@ impl Wanted<'_> {
         if self.query.among.is_some() || !self.query.conditions.iter().all(is_itself) {
             return Ok(None);
         }
-        let Some(set) = self.query.conditions.iter().find_map(key_set) else { return Ok(None) };
+        let sets = self.query.conditions.iter().enumerate();
+        let Some((met, set)) = sets.filter_map(|(place, one)| Some((place, key_set(one)?))).next() else {
+            return Ok(None);
+        };
         let Some(keys) = narrow::keys_listed(connection, set)? else { return Ok(None) };
         let mut by_type: BTreeMap<u8, Vec<i64>> = BTreeMap::new();
         for key in keys {
@@ -283,7 +286,9 @@ impl Wanted<'_> {
             let keys = keys.into_iter().filter(|key| is_among(*key, &shown));
             among.extend(keys.map(|key| Among { key, values: Vec::new() }));
         }
-        let query = Query { among: Some(among), ..self.query.clone() };
+        let mut conditions = self.query.conditions.clone();
+        conditions.remove(met);
+        let query = Query { among: Some(among), conditions, ..self.query.clone() };
         Wanted { query: &query, ..*self }.found(connection, None, None)
     }
 

@@ -23,7 +23,7 @@ use crate::search::registry::type_of;
 /// Resources that are followed one by one.
 const FEW: u64 = 1000;
 /// So few that following them costs less than keeping what was found.
-const LEAST_KEPT: usize = 16;
+const LEAST_KEPT: usize = 3;
 /// Targets that are asked for at once.
 const CHUNK: usize = 512;
 
@@ -130,7 +130,7 @@ impl Seen<'_> {
         let kept = self.kept(&name);
         if let Some((then, keys)) = kept.iter().find(|(then, _)| *then <= self.last) {
             let mut is_current = true;
-            for number in &types {
+            for number in types.iter().filter(|_| *then != self.last) {
                 is_current = is_current && changed(connection, *number, *then)?.is_some_and(|keys| keys.is_empty());
             }
             if is_current {
