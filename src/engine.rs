@@ -16,6 +16,7 @@ mod emergency;
 mod entry;
 mod history;
 mod knowledge;
+mod packaged;
 mod patch;
 mod plan;
 mod policy;
@@ -109,6 +110,7 @@ pub struct Engine {
     audit: Option<AuditLog>,
     /// What is said of whatever is written, where that was sent along.
     provenance: Option<Arc<provenance::Draft>>,
+    keeps_packages: bool,
 }
 
 impl Engine {
@@ -124,7 +126,15 @@ impl Engine {
             trail: Trail::default(),
             audit: None,
             provenance: None,
+            keeps_packages: false,
         }
+    }
+
+    /// The same engine for what installs and removes packages: its transactions may write over their definitions,
+    /// which nobody else's may.
+    #[must_use]
+    pub fn keeping_packages(&self) -> Self {
+        Self { keeps_packages: true, ..self.clone() }
     }
 
     /// The same engine for a caller of whom nothing need be looked up: whom nobody asks, or who sees nothing. Others

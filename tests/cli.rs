@@ -4,6 +4,8 @@
 mod common;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/package.rs"]
+mod package;
 #[path = "cli/schema.rs"]
 mod schema;
 #[path = "cli/secrets.rs"]

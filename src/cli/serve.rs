@@ -204,7 +204,11 @@ fn load_guide(engine: &Engine) -> Result<(), Failure> {
     let failed = |why: String| Failure::new(1, format!("the definitions of the guide could not be stored: {why}"));
     let missing = missing_definitions(engine).map_err(|error| failed(error.to_string()))?;
     let Some(bundle) = missing else { return Ok(()) };
-    engine.transact_blocking(&bundle).map(|_| ()).map_err(|rejection| failed(reason(&rejection).to_owned()))
+    engine
+        .keeping_packages()
+        .transact_blocking(&bundle)
+        .map(|_| ())
+        .map_err(|rejection| failed(reason(&rejection).to_owned()))
 }
 
 pub(super) fn reason(rejection: &Rejection) -> &str {

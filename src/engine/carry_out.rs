@@ -5,7 +5,7 @@ use super::bundle::EntryAnswer;
 use super::entry::{Link, place};
 use super::history::historied;
 use super::plan::{Plan, Step};
-use super::single::{Searched, delete, only_match, put, read_answer};
+use super::single::{Searched, delete, delete_any, only_match, put, put_any, read_answer};
 use crate::r4::outcome::{Issue, IssueCode};
 use crate::store::{StoreError, WriteTransaction};
 
@@ -63,7 +63,7 @@ impl Plan {
                 draft.say_of_all(transaction, &mut answers)?;
             }
             let shape = self.default_shape.get(index).copied().unwrap_or_default();
-            let answer = carry_out_step(transaction, number, step, shape, self.require_if_match)
+            let answer = carry_out_step(transaction, number, step, shape, self.require_if_match, self.keeps_packages)
                 .map_err(|rejection| rejection.at(&place(index)))?;
             if let Some(slot) = answers.get_mut(index) {
                 *slot = Some(answer);
@@ -82,6 +82,7 @@ fn carry_out_step(
     step: Step,
     (count, with_total): (u32, bool),
     require_if_match: bool,
+    keeps_packages: bool,
 ) -> Result<EntryAnswer, Rejection> {
     let answer = match step {
         Step::Exists { type_name, id } => match transaction.current(number, &id)? {
@@ -92,6 +93,7 @@ fn carry_out_step(
             if !fresh {
                 let current = transaction.current(number, &prepared.id)?;
                 conditions.check_write(current.as_ref(), require_if_match)?;
+                let put = if keeps_packages { put_any } else { put };
                 put(transaction, *prepared, method)?
             } else {
                 let id = prepared.id.clone();
@@ -104,6 +106,7 @@ fn carry_out_step(
                 let current = transaction.current(number, &id)?;
                 conditions.check_write(current.as_ref(), false)?;
             }
+            let delete = if keeps_packages { delete_any } else { delete };
             delete(transaction, number, &type_name, &id)?
         }
         Step::Delete { id: None, .. } => {

@@ -64,6 +64,8 @@ pub(super) struct Plan {
     /// Type, id and version of what patches were applied to.
     pub(super) patched: Vec<(u8, String, i64)>,
     pub(super) require_if_match: bool,
+    /// It may write over what is of packages.
+    pub(super) keeps_packages: bool,
     pub(super) default_shape: Vec<(u32, bool)>,
     /// What is said of everything that is written.
     pub(super) provenance: Option<Arc<Draft>>,
@@ -117,7 +119,8 @@ impl Engine {
         }
         let provenance = self.provenance.as_ref().map(|draft| draft.linked(&links)).transpose()?;
         let require_if_match = self.settings.require_if_match;
-        Ok(Plan { steps, expectations, patched, require_if_match, default_shape, provenance })
+        let keeps_packages = self.keeps_packages;
+        Ok(Plan { steps, expectations, patched, require_if_match, keeps_packages, default_shape, provenance })
     }
 
     fn step(

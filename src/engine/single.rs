@@ -6,6 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::answer::{Answer, Payload, Rejection};
+use super::packaged::is_free;
 use super::prepare::{check, check_id, parse, type_number};
 use super::provenance::said_of;
 use super::{Engine, Preconditions};
@@ -504,6 +505,16 @@ pub(super) fn conditional_id(
 
 pub(super) fn put(
     transaction: &mut WriteTransaction<'_>,
+    prepared: Prepared,
+    method: Method,
+) -> Result<Answer, Rejection> {
+    is_free(transaction, prepared.type_number, &prepared.id)?;
+    put_any(transaction, prepared, method)
+}
+
+/// As [`put`], also over what is of a package.
+pub(super) fn put_any(
+    transaction: &mut WriteTransaction<'_>,
     mut prepared: Prepared,
     method: Method,
 ) -> Result<Answer, Rejection> {
@@ -515,6 +526,17 @@ pub(super) fn put(
 }
 
 pub(super) fn delete(
+    transaction: &mut WriteTransaction<'_>,
+    number: u8,
+    type_name: &str,
+    id: &str,
+) -> Result<Answer, Rejection> {
+    is_free(transaction, number, id)?;
+    delete_any(transaction, number, type_name, id)
+}
+
+/// As [`delete`], also what is of a package.
+pub(super) fn delete_any(
     transaction: &mut WriteTransaction<'_>,
     number: u8,
     type_name: &str,

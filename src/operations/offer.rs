@@ -60,6 +60,7 @@ pub struct Offered {
 /// # Errors
 /// What the database says.
 pub fn offer_package(engine: &Engine, name: &str, version: &str) -> Result<Offered, Rejection> {
+    let engine = &engine.keeping_packages();
     let mut offered = Offered::default();
     let mut waiting = Vec::new();
     for (kind, url, own_version) in engine.store().package_definitions(name, Some(version))? {
@@ -94,6 +95,7 @@ pub fn offer_package(engine: &Engine, name: &str, version: &str) -> Result<Offer
 /// # Errors
 /// What the database says.
 pub fn withdraw_package(engine: &Engine, name: &str, version: Option<&str>) -> Result<Offered, Rejection> {
+    let engine = &engine.keeping_packages();
     let mut withdrawn = Offered::default();
     let mut waiting = Vec::new();
     for (kind, url, own_version) in engine.store().package_definitions(name, version)? {

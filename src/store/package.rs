@@ -18,7 +18,8 @@ use quick_cache::sync::Cache;
 use super::StoreError;
 use super::connection::{Connection, Statement};
 use super::read::Store;
-use crate::format::json;
+use super::write::WriteTransaction;
+use crate::format::json::{self, Node};
 use crate::format::package::{Manifest, Packaged};
 use crate::r4::canonical::{Canonicals, Definition};
 
@@ -82,6 +83,18 @@ struct PlaceRecord {
     version: String,
     #[diesel(sql_type = BigInt)]
     size: i64,
+}
+
+#[derive(QueryableByName)]
+struct OwnerRecord {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Text)]
+    version: String,
+    #[diesel(sql_type = BigInt)]
+    size: i64,
+    #[diesel(sql_type = Binary)]
+    body: Vec<u8>,
 }
 
 #[derive(QueryableByName)]
@@ -190,6 +203,40 @@ impl Store {
         })?
         .wait()
     }
+}
+
+impl WriteTransaction<'_> {
+    /// The installed package (`name#version`) whose definition a resource is: of the same type, id, URL and
+    /// business version.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn package_of(&mut self, resource: &Node<'_>) -> Result<Option<String>, StoreError> {
+        let (Some(kind), Some(id), Some(url)) =
+            (resource.text("resourceType"), resource.text("id"), resource.text("url"))
+        else {
+            return Ok(None);
+        };
+        let mut statement = Statement::new(
+            "SELECT p.name, p.version, d.size, d.body FROM package p JOIN package_definition d ON d.package = p.id WHERE d.type = ",
+        );
+        statement.bind(kind).sql(" AND d.url = ").bind(url).sql(" AND d.version = ");
+        statement.bind(resource.text("version").unwrap_or_default()).sql(" ORDER BY p.id DESC");
+        for record in self.connection.load::<OwnerRecord>(&statement)? {
+            let definition = unpacked(&record.body, u64::try_from(record.size).unwrap_or(0))?;
+            if definition.text("id") == Some(id) {
+                return Ok(Some(format!("{}#{}", record.name, record.version)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn unpacked(body: &[u8], size: u64) -> Result<Node<'static>, StoreError> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX).min(MAX_BODY);
+    let failed = |why: String| StoreError::Database(why);
+    let text = zstd::bulk::decompress(body, size).map_err(|error| failed(error.to_string()))?;
+    Ok(json::parse(&text).map_err(|error| failed(error.to_string()))?.into_owned())
 }
 
 /// Rows written past the overlay: all of them or none.
@@ -363,11 +410,7 @@ impl PackagedDefinitions {
         let Some(record) = self.store.reader()?.load::<BodyRecord>(&statement)?.into_iter().next() else {
             return Ok(None);
         };
-        let size = usize::try_from(place.size).unwrap_or(usize::MAX).min(MAX_BODY);
-        let text =
-            zstd::bulk::decompress(&record.body, size).map_err(|error| StoreError::Database(error.to_string()))?;
-        let node = json::parse(&text).map_err(|error| StoreError::Database(error.to_string()))?;
-        Ok(Some(Arc::new(node.into_owned())))
+        Ok(Some(Arc::new(unpacked(&record.body, place.size)?)))
     }
 }
 

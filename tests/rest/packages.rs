@@ -8,8 +8,9 @@ use std::time::Instant;
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::common::{Server, agent, exchange};
-use crate::support::{got, on_each_alone, patient, refused};
+use crate::common::{Answer, Server, agent, exchange};
+use crate::search_parameter::complete;
+use crate::support::{created, finds, got, on_each_alone, patient, refused};
 
 fn archive(files: &[(&str, Value)]) -> Vec<u8> {
     let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -103,6 +104,74 @@ fn definitions_of_packages_are_resources() {
         let outcome = install(server, archive(&[("package/package.json", manifest), ("package/c.json", theirs)]));
         assert!(outcome.to_string().contains("something else is stored there"), "{outcome}");
         assert_eq!(got(server, "CodeSystem/c")["url"], "http://example.org/own");
+    });
+}
+
+/// http.html#delete: "the server refuses to delete a resource because of reasons specific to that resource": what a
+/// package defines changes with the package alone, whichever way a write comes; what is beside it is free.
+#[test]
+fn definitions_of_packages_are_written_by_packages_alone() {
+    on_each_alone(|server| {
+        install(server, package("1.0.0", "0"));
+        let theirs = got(server, "StructureDefinition/p");
+        let mut changed = theirs.clone();
+        changed["title"] = json!("changed");
+        let says = |answer: &Answer| {
+            let text = refused(answer, 409);
+            assert!(text.contains("example.test#1.0.0") && text.contains("renraku package remove"), "{text}");
+        };
+        says(&server.put("StructureDefinition/p", &changed));
+        says(&server.delete("StructureDefinition/p"));
+        says(&server.delete("StructureDefinition?url=http://example.org/StructureDefinition/p"));
+        says(&server.put("StructureDefinition?url=http://example.org/StructureDefinition/p", &changed));
+        let patch = json!([{ "op": "add", "path": "/title", "value": "changed" }]);
+        let json_patch = [("Content-Type", "application/json-patch+json")];
+        says(&server.send("PATCH", "StructureDefinition/p", &json_patch, Some(&patch)));
+        let in_bundle = |method: &str, resource: Option<&Value>| {
+            let mut entry = json!({ "request": { "method": method, "url": "StructureDefinition/p" } });
+            if let Some(resource) = resource {
+                entry["resource"] = resource.clone();
+            }
+            server.post("", &json!({ "resourceType": "Bundle", "type": "transaction", "entry": [entry] }))
+        };
+        says(&in_bundle("PUT", Some(&changed)));
+        says(&in_bundle("DELETE", None));
+        assert_eq!(got(server, "StructureDefinition/p"), theirs);
+        let mut own = changed;
+        own["id"] = json!("own");
+        assert_eq!(server.put("StructureDefinition/own", &own).status, 201);
+        own["title"] = json!("changed again");
+        assert_eq!(server.put("StructureDefinition/own", &own).status, 200);
+        assert_eq!(server.delete("StructureDefinition/own").status, 200);
+        install(server, package("1.10.0", "1"));
+        assert_eq!(got(server, "StructureDefinition/p")["version"], "1.10.0");
+    });
+}
+
+/// What a package says can be searched by can be, also what was stored before.
+#[test]
+fn search_parameters_of_packages_are_active() {
+    on_each_alone(|server| {
+        let green = created(
+            server,
+            &patient(json!({ "extension": [{ "url": "http://example.org/eye", "valueCode": "green" }] })),
+        );
+        created(server, &patient(json!({ "extension": [{ "url": "http://example.org/eye", "valueCode": "brown" }] })));
+        assert_eq!(server.get("Patient?eye=green").status, 400);
+        let parameter = json!({
+            "resourceType": "SearchParameter", "id": "eye", "url": "http://example.org/sp/eye", "name": "Eye",
+            "status": "active", "description": "test", "code": "eye", "base": ["Patient"], "type": "token",
+            "expression": "Patient.extension('http://example.org/eye').value"
+        });
+        let manifest = json!({ "name": "example.eyes", "version": "1.0.0" });
+        install(server, archive(&[("package/package.json", manifest), ("package/eye.json", parameter)]));
+        complete(server, "eye");
+        finds(server, "Patient?eye=green", &[&green]);
+        let later = created(
+            server,
+            &patient(json!({ "extension": [{ "url": "http://example.org/eye", "valueCode": "green" }] })),
+        );
+        finds(server, "Patient?eye=green", &[&green, &later]);
     });
 }
 

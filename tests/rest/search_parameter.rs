@@ -25,7 +25,7 @@ fn eyes(code: &str) -> Value {
 }
 
 /// Waits until everything that a SearchParameter defines is indexed.
-fn complete(server: &Server, id: &str) {
+pub(crate) fn complete(server: &Server, id: &str) {
     for _ in 0..600 {
         let status = got(server, &format!("SearchParameter/{id}/$reindex-status"));
         if status["parameter"]
