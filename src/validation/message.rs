@@ -224,6 +224,11 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "修飾拡張 {0} の定義が見つかりません。内容を安全に解釈できません",
     ),
     (
+        "extension-version",
+        "the extension {0} stands for the element {2} of FHIR {1}, but only those of {3} may be carried in extensions here",
+        "拡張 {0} は FHIR {1} の要素 {2} を表しますが、ここで拡張として持てるのは {3} の要素だけです",
+    ),
+    (
         "extension-context",
         "the extension {0} may not be used here ({1}); it may be used on: {2}",
         "拡張 {0} はここ ({1}) では使用できません。使用できる場所: {2}",

@@ -8,6 +8,8 @@
 mod definitions;
 mod derived;
 mod elements;
+mod extensions;
+mod slicing;
 
 use std::sync::Arc;
 

@@ -25,6 +25,17 @@ const MISPLACED: &[(&str, &str)] = &[
 /// Values in ElementDefinitions.
 const PRESCRIBED: &[&str] = &[".element.fixed", ".element.pattern", ".element.example.value"];
 
+/// Versions of FHIR whose elements may be carried in extensions here: what is an element of R4 needs none.
+/// (4.6 was published on the way to R5, and guides used it.)
+const ELSEWHERE: &[&str] = &["1.0", "3.0", "4.3", "4.6", "5.0"];
+
+/// Version and element of an extension that stands for an element of another version of FHIR
+/// (FHIR R4 versions.html#extensions).
+fn of_another_version(url: &str) -> Option<(&str, &str)> {
+    let (version, id) = url.strip_prefix("http://hl7.org/fhir/")?.split_once("/StructureDefinition/extension-")?;
+    version.starts_with(|first: char| first.is_ascii_digit()).then_some((version, id))
+}
+
 impl<'r> Run<'_, 'r> {
     pub(super) fn extension(
         &mut self,
@@ -46,6 +57,13 @@ impl<'r> Run<'_, 'r> {
         let profile = match self.validator.profile(url, false) {
             Ok(profile) if profile.snapshot.type_name == "Extension" => profile,
             other => {
+                if let Some((version, id)) = of_another_version(url)
+                    && !ELSEWHERE.contains(&version)
+                {
+                    let parameters = vec![url.to_owned(), version.to_owned(), id.to_owned(), ELSEWHERE.join(", ")];
+                    self.report(Severity::Error, IssueCode::Structure, "extension-version", parameters, place);
+                    return;
+                }
                 let message = if is_modifier { "modifier-unknown" } else { "extension-unknown" };
                 let severity = match is_modifier {
                     _ if is_example(url) => Severity::Warning,
