@@ -26,6 +26,7 @@ mod negotiation;
 mod notebook;
 mod openapi;
 mod operation;
+mod outward;
 mod page;
 mod provenance;
 mod respond;
@@ -43,6 +44,7 @@ use actix_web::{App, HttpResponse, HttpServer, guard, web};
 pub use auth::REVOCATION_LIFE;
 pub use capability::{Security, capability_statement};
 pub use cors::origin;
+pub use outward::check as check_address;
 pub use terminology_server::terminology_server;
 pub use tls::{ClientAuth, TlsSettings, TlsVersion};
 

@@ -95,9 +95,7 @@ struct Add {
 impl Keys {
     fn read(&self) -> Result<(String, String), Failure> {
         if let Some(url) = &self.jwks_url {
-            if !url.starts_with("https://") && !url.starts_with("http://127.0.0.1") {
-                return Err(Failure::new(2, format!("--jwks-url: {url:?} must begin with https://")));
-            }
+            renraku::http::check_address(url).map_err(|why| Failure::new(2, format!("--jwks-url: {why}")))?;
             return Ok((String::new(), url.clone()));
         }
         let Some(path) = &self.jwks else { return Ok((String::new(), String::new())) };

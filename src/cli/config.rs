@@ -3,44 +3,32 @@
 //! One struct is all three sources: Clap reads it from flags and, each variable as if it were a flag,
 //! from the environment; Serde reads it from the file, where unknown keys are errors.
 
+mod choices;
+mod complete;
+mod relevant;
 mod secrets;
+mod start;
 mod units;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, ValueEnum};
+use clap::{Args, CommandFactory, Parser};
 use renraku::access::Policy;
-use renraku::engine::{Engine, EngineSettings, Strictness, ValidationPolicy};
-use renraku::http::{AuditMode, Authentication, ClientAuth, HttpSettings, LimitSettings, TlsSettings, TlsVersion};
-use renraku::search::text::FullText;
-use renraku::store::{AuditOptions, Bucket, Database, MediaPlace, Scanner, Store, StoreError, StoreOptions};
+use renraku::engine::EngineSettings;
+use renraku::http::HttpSettings;
+use renraku::store::{AuditOptions, Database, StoreOptions};
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use choices::{Asked, Audit, BucketStyle, Known, LogFormat, MinVersion, Switch, Words};
+pub(super) use relevant::only_relevant_settings;
 use secrets::SecretFile;
+pub(super) use start::cannot_open;
 use units::{Duration, Size, TimeZone};
 
 const FILE: &str = "renraku.toml";
-
-/// Whether something is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Switch {
-    Off,
-    On,
-}
-
-/// Where the name of a bucket stands in URLs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum BucketStyle {
-    Path,
-    Host,
-}
 
 /// Settings of one source; what it does not say is `None`.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -236,195 +224,6 @@ pub(super) struct Settings {
     log_format: Option<LogFormat>,
 }
 
-/// The lowest version of TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-enum MinVersion {
-    /// TLS 1.2.
-    #[value(name = "1.2")]
-    #[serde(rename = "1.2")]
-    Tls12,
-    /// TLS 1.3.
-    #[value(name = "1.3")]
-    #[serde(rename = "1.3")]
-    Tls13,
-}
-
-/// Whether clients show certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Asked {
-    /// Nobody is asked.
-    Off,
-    /// Who has none comes in.
-    Optional,
-    /// Nobody comes in without one.
-    Required,
-}
-
-/// Whether callers must say who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Known {
-    /// Anybody does anything.
-    Off,
-    /// Nothing without an access token.
-    Required,
-}
-
-/// Whether every access is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Audit {
-    /// Nothing is.
-    Off,
-    /// It survives a crash of this program.
-    On,
-    /// It is on the disk.
-    Strict,
-}
-
-/// What can be searched by its words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Words {
-    /// The narrative.
-    Narrative,
-    /// All text.
-    All,
-    /// Nothing.
-    Off,
-}
-
-impl From<Words> for FullText {
-    fn from(words: Words) -> Self {
-        match words {
-            Words::Narrative => Self::Narrative,
-            Words::All => Self::All,
-            Words::Off => Self::Off,
-        }
-    }
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line, for log collectors.
-    Json,
-}
-
-/// Settings that only `serve` has use for; the help of the other commands leaves them out.
-const OF_SERVE: [&str; 33] = [
-    "listen",
-    "base_url",
-    "max_body",
-    "max_upload",
-    "default_count",
-    "max_count",
-    "max_entries",
-    "search_timeout",
-    "workers",
-    "trusted_proxies",
-    "cors_origins",
-    "tls_cert",
-    "tls_key",
-    "tls_key_passphrase_file",
-    "tls_min_version",
-    "client_auth",
-    "client_ca",
-    "client_crl",
-    "client_cert_header",
-    "authentication",
-    "access_policy",
-    "issuers",
-    "required_amr",
-    "registered_devices",
-    "audit",
-    "audit_folder",
-    "audit_retention_days",
-    "client_rate",
-    "address_rate",
-    "failed_sign_ins",
-    "max_requests",
-    "terminology_server",
-    "terminology_timeout",
-];
-/// Settings that `healthcheck` has no use for, besides most of those.
-const OF_ENGINE: [&str; 15] = [
-    "cache_bytes",
-    "readers",
-    "require_if_match",
-    "strict_references",
-    "time_zone",
-    "full_text",
-    "media_store",
-    "s3_endpoint",
-    "s3_region",
-    "s3_credentials",
-    "s3_style",
-    "s3_allow_http",
-    "inline_data",
-    "virus_scanner",
-    "fls",
-];
-
-/// Hides settings from the help of commands that make no use of them; they are accepted all the same.
-pub(super) fn only_relevant_settings(command: clap::Command) -> clap::Command {
-    let hide = |command: clap::Command, hidden: Vec<&'static str>| {
-        command.mut_args(move |argument| {
-            let found = hidden.contains(&argument.get_id().as_str());
-            if found { argument.hide(true) } else { argument }
-        })
-    };
-    let all = [&OF_SERVE[..], &OF_ENGINE, &["database", "database_password_file"]].concat();
-    command
-        .mut_subcommand("import", |import| {
-            hide(import, [&OF_SERVE[..], &["require_if_match", "cache_bytes", "readers"]].concat())
-        })
-        .mut_subcommand("migrate", |migrate| hide(migrate, [&OF_SERVE[..], &OF_ENGINE].concat()))
-        .mut_subcommand("reindex", |reindex| hide(reindex, [&OF_SERVE[..], &OF_ENGINE[..4]].concat()))
-        .mut_subcommand("client", |client| {
-            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
-            ["add", "list", "rotate", "revoke"].into_iter().fold(client, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("user", |user| {
-            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
-            ["add", "list", "revoke"].into_iter().fold(user, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("audit", |audit| {
-            let used = |name: &&str| *name != "audit_folder";
-            let others: Vec<&'static str> = [&OF_SERVE[..], &OF_ENGINE].concat().into_iter().filter(used).collect();
-            let inner = |command| hide(command, others.clone());
-            ["verify", "list", "export", "key"].into_iter().fold(audit, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("certificate", |certificate| {
-            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
-            ["add", "list", "revoke"].into_iter().fold(certificate, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("fls", |fls| {
-            let used = |name: &str| name != "fls";
-            let others: Vec<&'static str> =
-                [&OF_SERVE[..], &OF_ENGINE].concat().into_iter().filter(|name| used(name)).collect();
-            let inner = |command| hide(command, others.clone());
-            ["sweep", "rebuild", "import-certifications"]
-                .into_iter()
-                .fold(fls, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("media", |media| {
-            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE[..6]].concat());
-            ["gc", "verify"].into_iter().fold(media, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("terminology", |terminology| {
-            let inner = |command| hide(command, [&OF_SERVE[..], &OF_ENGINE].concat());
-            ["import", "list", "remove"].into_iter().fold(terminology, |all, name| all.mut_subcommand(name, inner))
-        })
-        .mut_subcommand("healthcheck", |check| {
-            hide(check, all.into_iter().filter(|name| !matches!(*name, "listen" | "tls_cert")).collect())
-        })
-}
-
 #[derive(Debug, Parser)]
 struct Environment {
     #[command(flatten)]
@@ -532,194 +331,6 @@ impl Settings {
             log_format: self.log_format.or(lower.log_format),
         }
     }
-
-    /// The content store; what is on its way to a bucket waits where a store in a folder would be.
-    fn media_place(&self, url: &str, default: MediaPlace) -> Result<MediaPlace, Failure> {
-        let place = MediaPlace::parse(url).map_err(|why| Failure::new(2, format!("media_store: {why}")))?;
-        Ok(match (place, default) {
-            (MediaPlace::Bucket(bucket), MediaPlace::Folder(staging)) => MediaPlace::Bucket(Bucket {
-                endpoint: self.s3_endpoint.clone(),
-                region: self.s3_region.clone(),
-                credentials: self.s3_credentials.clone(),
-                virtual_host: matches!(self.s3_style, Some(BucketStyle::Host)),
-                allow_http: matches!(self.s3_allow_http, Some(Switch::On)),
-                staging,
-                ..bucket
-            }),
-            (place, _) => place,
-        })
-    }
-
-    fn complete(self) -> Result<Config, Failure> {
-        let database = self.database.as_deref().unwrap_or("sqlite://renraku.db");
-        let database = Database::parse(database).map_err(|why| Failure::new(2, format!("database: {why}")))?;
-        let database = secrets::with_password(database, self.database_password_file.as_deref())?;
-        let secret_files = self.secret_files();
-        let store = StoreOptions::new(database, renraku::notebook::project);
-        let engine = EngineSettings::default();
-        let http = HttpSettings::default();
-        let (default_count, max_count) =
-            (self.default_count.unwrap_or(engine.default_count), self.max_count.unwrap_or(engine.max_count));
-        if default_count == 0 || max_count < default_count {
-            return Err(Failure::new(
-                2,
-                format!(
-                    "default_count is {default_count} and max_count is {max_count}; right is 1 ≤ default_count ≤ max_count"
-                ),
-            ));
-        }
-        let tls = self.tls()?;
-        let base_url = self.base_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-        let mut validation = ValidationPolicy::default();
-        let wrong = |setting: &str, why: String| Failure::new(2, format!("{setting}: {why}"));
-        if let Some(default) = &self.validation {
-            validation.default = Strictness::parse(default).map_err(|why| wrong("validation", why))?;
-        }
-        for rule in self.validation_rules.iter().flatten() {
-            validation.add(rule).map_err(|why| wrong("validation_rules", why))?;
-        }
-        let access = match &self.access_policy {
-            Some(path) => std::sync::Arc::new(policy(path)?),
-            None => Policy::built_in(),
-        };
-        let timeout = self.terminology_timeout.map_or(std::time::Duration::from_secs(5), |timeout| timeout.0);
-        let terminology_server = match &self.terminology_server {
-            Some(base) => {
-                let server = renraku::http::terminology_server(base, timeout);
-                Some(server.map_err(|why| wrong("terminology_server", why))?)
-            }
-            None => None,
-        };
-        let origins = self.cors_origins.iter().flatten().map(|text| renraku::http::origin(text.trim()));
-        let cors_origins = origins.collect::<Result<Vec<_>, _>>().map_err(|why| wrong("cors_origins", why))?;
-        let mut media = store.media.clone();
-        if let Some(place) = &self.media_store {
-            media.place = self.media_place(place, media.place)?;
-        } else if self.s3_endpoint.is_some() || self.s3_region.is_some() || self.s3_credentials.is_some() {
-            return Err(wrong("media_store", "the settings s3_… want media_store = \"s3://BUCKET/PREFIX\"".to_owned()));
-        }
-        if let Some(size) = &self.inline_data {
-            media.inline = usize::try_from(size.0).unwrap_or(usize::MAX);
-        }
-        if let Some(scanner) = &self.virus_scanner {
-            media.scanner = Some(Scanner::parse(scanner).map_err(|why| wrong("virus_scanner", why))?);
-        }
-        let is_asked = matches!(self.authentication, Some(Known::Required));
-        let limits = LimitSettings {
-            client_rate: self.client_rate.unwrap_or(if is_asked { 1000 } else { 0 }),
-            address_rate: self.address_rate.unwrap_or(if is_asked { 50 } else { 0 }),
-            failed_sign_ins: self.failed_sign_ins.unwrap_or(20),
-            max_requests: self.max_requests.unwrap_or(1000),
-        };
-        let audit = AuditOptions {
-            folder: self.audit_folder.unwrap_or_else(|| AuditOptions::beside(&store.database)),
-            database: store.database.clone(),
-            indexed: renraku::access::audit::indexed,
-            retention: self.audit_retention_days.map(|days| std::time::Duration::from_secs(u64::from(days) * 86_400)),
-        };
-        Ok(Config {
-            store: StoreOptions {
-                media,
-                base_url: base_url.as_deref().map(Into::into),
-                readers: self.readers.unwrap_or(store.readers),
-                cache_bytes: self.cache_bytes.map_or(store.cache_bytes, |size| size.0),
-                default_offset_seconds: self.time_zone.map_or(store.default_offset_seconds, |zone| zone.0),
-                full_text: self.full_text.map_or(store.full_text, Into::into),
-                ..store
-            },
-            engine: EngineSettings {
-                default_count,
-                max_count,
-                max_entries: self.max_entries.unwrap_or(engine.max_entries),
-                search_timeout: self.search_timeout.map_or(engine.search_timeout, |timeout| timeout.0),
-                require_if_match: self.require_if_match.unwrap_or(engine.require_if_match),
-                strict_references: self.strict_references.unwrap_or(engine.strict_references),
-                validation,
-                liaison: self.fls == Some(Switch::On),
-                terminology_server,
-                access,
-            },
-            http: HttpSettings {
-                listen: self.listen.unwrap_or(http.listen),
-                base_url,
-                max_body: self.max_body.map_or(http.max_body, |size| usize::try_from(size.0).unwrap_or(usize::MAX)),
-                max_upload: self.max_upload.map_or(http.max_upload, |size| size.0),
-                workers: self.workers.unwrap_or(http.workers).max(1),
-                trusted_proxies: self.trusted_proxies.unwrap_or_default(),
-                cors_origins,
-                tls,
-                client_cert_header: self.client_cert_header.map(|name| name.to_ascii_lowercase()),
-                authentication: match self.authentication {
-                    Some(Known::Required) => Authentication::Required,
-                    Some(Known::Off) | None => Authentication::Off,
-                },
-                issuers: self.issuers.unwrap_or_default(),
-                required_amr: self.required_amr.unwrap_or_default(),
-                registered_devices: self.registered_devices.unwrap_or(false),
-                audit: match (self.audit, self.authentication) {
-                    (Some(Audit::Strict), _) => AuditMode::Strict,
-                    (Some(Audit::On), _) | (None, Some(Known::Required)) => AuditMode::On,
-                    (Some(Audit::Off), _) | (None, _) => AuditMode::Off,
-                },
-                limits,
-                is_insecure: false,
-            },
-            is_liaison_unsaid: self.fls.is_none(),
-            audit,
-            secret_files,
-            is_password_in_flags: false,
-            log: self.log.unwrap_or_else(|| "info,actix_http=off,actix_server=warn".to_owned()),
-            log_format: self.log_format.unwrap_or(LogFormat::Text),
-        })
-    }
-}
-
-impl Settings {
-    /// The files among the settings that hold secrets.
-    fn secret_files(&self) -> Vec<SecretFile> {
-        let named = [
-            ("database_password_file", &self.database_password_file),
-            ("tls_key", &self.tls_key),
-            ("tls_key_passphrase_file", &self.tls_key_passphrase_file),
-            ("s3_credentials", &self.s3_credentials),
-        ];
-        named.into_iter().filter_map(|(setting, path)| Some((setting, path.clone()?))).collect()
-    }
-
-    /// TLS, when it is set up.
-    fn tls(&self) -> Result<Option<TlsSettings>, Failure> {
-        let client_auth = match self.client_auth {
-            Some(Asked::Optional) => ClientAuth::Optional,
-            Some(Asked::Required) => ClientAuth::Required,
-            Some(Asked::Off) | None => ClientAuth::Off,
-        };
-        let (certificate, key) = match (&self.tls_cert, &self.tls_key) {
-            (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-            (None, None) if client_auth == ClientAuth::Off => return Ok(None),
-            (None, None) => {
-                return Err(Failure::new(2, "client_auth: clients show certificates in TLS; set tls_cert and tls_key"));
-            }
-            _ => return Err(Failure::new(2, "tls_cert and tls_key go together; only one of them is set")),
-        };
-        if client_auth != ClientAuth::Off && self.client_ca.is_none() {
-            return Err(Failure::new(
-                2,
-                "client_auth: set client_ca, the file with the CAs of the clients' certificates",
-            ));
-        }
-        Ok(Some(TlsSettings {
-            certificate,
-            key,
-            key_passphrase: self.tls_key_passphrase_file.clone(),
-            min_version: match self.tls_min_version {
-                Some(MinVersion::Tls12) => TlsVersion::V1_2,
-                Some(MinVersion::Tls13) | None => TlsVersion::V1_3,
-            },
-            client_auth,
-            client_ca: self.client_ca.clone(),
-            client_crl: self.client_crl.clone(),
-        }))
-    }
 }
 
 /// Each variable is read as if it were the flag of that name.
@@ -752,73 +363,6 @@ fn from_file(path: &Path) -> Result<Settings, Failure> {
     let refuse = |why: &dyn std::fmt::Display| Failure::new(2, format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| refuse(&error))?;
     toml::from_str(&text).map_err(|error| refuse(&secrets::wrong_toml(&text, &error)))
-}
-
-impl Config {
-    /// Begins to log to standard error.
-    pub(super) fn start_log(&self) -> Result<(), Failure> {
-        let filter = EnvFilter::try_new(&self.log)
-            .map_err(|error| Failure::new(2, format!("log: {:?} is not a log filter: {error}", self.log)))?;
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            // Telling on standard error that nothing can be written to standard error ends in a panic.
-            .log_internal_errors(false)
-            .with_ansi(std::io::stderr().is_terminal());
-        match self.log_format {
-            LogFormat::Text => log.init(),
-            LogFormat::Json => log.json().init(),
-        }
-        Ok(())
-    }
-
-    /// Says where secrets are kept so that others may read them.
-    pub(super) fn tell_exposed_secrets(&self) {
-        for text in secrets::exposed(&self.secret_files) {
-            tracing::warn!("{text}");
-        }
-        if self.is_password_in_flags {
-            tracing::warn!(
-                "--database has a password in it, which every user of this machine sees among the processes; \
-                 database_password_file takes it from a file"
-            );
-        }
-    }
-
-    /// Opens the database and puts the engine on it.
-    pub(super) fn open(&self) -> Result<Engine, Failure> {
-        let store = Store::open(self.store.clone()).map_err(|error| cannot_open(&self.store.database, &error))?;
-        Ok(Engine::new(store, self.engine.clone()))
-    }
-}
-
-/// What a person can do about a database that does not open.
-pub(super) fn cannot_open(database: &Database, error: &StoreError) -> Failure {
-    let why = match error {
-        StoreError::Unavailable(why) | StoreError::Database(why) => why.trim_end().to_owned(),
-        other => other.to_string(),
-    };
-    Failure::new(
-        1,
-        match database {
-            Database::Sqlite(_) if why.contains("is in use") => why,
-            Database::Sqlite(path) => {
-                let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir());
-                let hint = folder.map_or_else(
-                    || {
-                        "check that it is a renraku database and that this user may read and write it and its folder"
-                            .to_owned()
-                    },
-                    |folder| format!("the folder {} does not exist; create it first", folder.display()),
-                );
-                format!("cannot open the database {}: {why} ({hint})", path.display())
-            }
-            // The URL may hold a password: it is not repeated.
-            Database::Postgres(_) => format!(
-                "cannot open the PostgreSQL database: {why} (check host, user and password in --database, and that the database exists)"
-            ),
-        },
-    )
 }
 
 #[cfg(test)]

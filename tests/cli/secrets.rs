@@ -47,6 +47,19 @@ fn a_password_of_the_database_is_in_no_error() {
     assert_kept(&command.output().unwrap().into(), 2);
 }
 
+/// What is asked elsewhere is told in logs and answers: no address has a password in it.
+#[test]
+fn addresses_of_other_servers_hold_no_password() {
+    let folder = TempDir::new();
+    let said = run(folder.path(), &["serve", "--terminology-server", "https://u:s3cret-marker@tx.example.org/r4"]);
+    assert_kept(&said, 2);
+    assert!(said.err.contains("terminology_server"), "{said:?}");
+    let issuers = ["serve", "--base-url", "https://a.example/fhir", "--issuers", "https://u:s3cret-marker@id.example"];
+    let said = run(folder.path(), &issuers);
+    assert_kept(&said, 2);
+    assert!(said.err.contains("issuers"), "{said:?}");
+}
+
 #[test]
 fn a_file_of_settings_is_not_quoted() {
     let folder = TempDir::new();

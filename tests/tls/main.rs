@@ -87,7 +87,8 @@ fn a_key_may_have_a_passphrase_and_is_for_its_user_alone() {
     let (certificate, key, right) = (path("server.pem"), path("server.key"), path("right"));
     let files = ["--tls-cert", &certificate, "--tls-key", &key];
     let mode = |path: &str, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-    (mode(&key, 0o640), mode(&right, 0o644));
+    mode(&key, 0o640);
+    mode(&right, 0o644);
     let log = ["--log", "trace", "--tls-key-passphrase-file", &right];
     let server = Server::start(&database.url, &[&files[..], &log].concat());
     ask(&server, &ca, None, None).unwrap();

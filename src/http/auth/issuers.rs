@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::access::jwt::{Key, TokenError, Unverified};
+use crate::http::outward;
 
 /// After this time keys are asked for anew.
 const FRESH: Duration = Duration::from_secs(600);
@@ -47,9 +48,7 @@ impl Fetched {
     }
 
     fn json(&self, url: &str) -> Result<Value, String> {
-        if !is_safe(url) {
-            return Err(format!("{url}: keys are fetched over https only"));
-        }
+        outward::check(url).map_err(|why| format!("keys cannot be asked for: {why}"))?;
         let mut answer = self.agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
         let body = answer.body_mut().with_config().limit(LONGEST).read_to_vec();
         serde_json::from_slice(&body.map_err(|error| format!("{url}: {error}"))?)
@@ -91,12 +90,6 @@ impl Fetched {
     pub(super) fn at(&self, url: &str, token: &Unverified<'_>) -> Arc<Vec<Key>> {
         self.keys(url, token, |fetched| Ok(Key::set(&fetched.json(url)?)))
     }
-}
-
-/// HTTPS, or this machine itself.
-pub(super) fn is_safe(url: &str) -> bool {
-    let host = url.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next().unwrap_or_default());
-    url.starts_with("https://") || matches!(host, Some("127.0.0.1" | "localhost"))
 }
 
 /// The issuers that are believed.

@@ -89,6 +89,11 @@ impl S3Store {
             builder = builder.with_region(region);
         }
         if let Some(endpoint) = &bucket.endpoint {
+            if endpoint.contains('@') {
+                return Err(wrong(
+                    "s3_endpoint has a user or password in it; s3_credentials names a file with them".to_owned(),
+                ));
+            }
             if !endpoint.starts_with("https://") && !is_here(endpoint) && !bucket.allow_http {
                 return Err(wrong(format!(
                     "{endpoint:?} is not a URL that begins with https:// (http:// is for this machine; s3_allow_http allows it elsewhere)"
