@@ -242,6 +242,14 @@ impl Engine {
         Ok(view)
     }
 
+    /// The same engine for a document that a system brings which acts for an organization, and that organization.
+    #[must_use]
+    pub fn bringing(&self) -> Option<(Self, String)> {
+        let Subject::System { organization: Some(organization), .. } = &self.caller.subject else { return None };
+        let view = self.store.view()?.bringing();
+        Some((Self { store: self.store.with_view(Some(Arc::new(view))), ..self.clone() }, organization.clone()))
+    }
+
     /// An engine that sees everything, to decide with.
     #[must_use]
     pub fn all_seeing(&self) -> Self {
@@ -354,6 +362,9 @@ impl Engine {
             writing: None,
             name: format!(" as {name}"),
             digest: OnceLock::new(),
+            // A citizen's consent is theirs to give and to withdraw; a family's is not.
+            consents: matches!(&caller.subject, Subject::Person { user, .. } if user.type_name == "Patient"),
+            brings: false,
         };
         view.writing = Some(Arc::new(View { clauses: writing, digest: OnceLock::new(), ..view.clone() }));
         Ok(Some(view))

@@ -55,9 +55,17 @@ pub(super) const OPERATIONS: &[Operation] = &[Operation::writing(
 /// identifiers belong to several Patients.
 pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested, Rejection> {
     check_resource(document, Some("Bundle")).map_err(Rejection::bad_request)?;
+    let brought = engine.bringing();
+    let (engine, sender) = match &brought {
+        Some((engine, organization)) => (engine, Some(organization.as_str())),
+        None => (engine, None),
+    };
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let IngestPlan { transaction, issues, bundle_id, patient, .. } = prepare(engine, document)?;
+        let IngestPlan { mut transaction, issues, bundle_id, patient, .. } = prepare(engine, document)?;
+        if let Some(sender) = sender {
+            sent_by(&mut transaction, sender, &patient);
+        }
         match engine.transaction_blocking(transaction, "", None)?.wait() {
             Ok(answers) => return Ok(Ingested::of(issues, bundle_id, patient, &answers)),
             Err(Refusal::Rejected(rejection)) if rejection.status != 412 => return Err(rejection),
@@ -77,11 +85,50 @@ pub fn ingest_blocking(engine: &Engine, document: &Node<'_>) -> Result<Ingested,
     Err(last.unwrap_or_else(keeps_changing))
 }
 
+/// What is different where a system brings a document that acts for an organization: it is named as who sent it, and
+/// with a citizen who is new comes the team by which it has to do with them. Who is here already and not theirs to see
+/// is not found: another Patient comes into being, to be linked by those who see both.
+fn sent_by(transaction: &mut Node<'static>, sender: &str, patient: &PlannedPatient) {
+    let reference = |target: String| Node::object([("reference", Node::string(target))]);
+    let coded = |system: &'static str, code: &'static str| {
+        let coding = Node::object([("system", Node::string(system)), ("code", Node::string(code))]);
+        Node::object([("coding", Node::Array(vec![coding]))])
+    };
+    let Some(Node::Array(entries)) = transaction.get_mut("entry") else { return };
+    for entry in entries.iter_mut() {
+        let Some(provenance) =
+            entry.get_mut("resource").filter(|found| found.text("resourceType") == Some("Provenance"))
+        else {
+            continue;
+        };
+        let kind = coded("http://terminology.hl7.org/CodeSystem/provenance-participant-type", "transmitter");
+        if let Some(Node::Array(agents)) = provenance.get_mut("agent") {
+            agents.push(Node::object([("type", kind), ("who", reference(sender.to_owned()))]));
+        }
+    }
+    let PlannedPatient::Written(place) = patient else { return };
+    let Some(entry) = entries.get(*place) else { return };
+    let is_new = entry.path(&["request", "method"]).and_then(Node::as_str) == Some("POST");
+    let Some(subject) = entry.text("fullUrl").filter(|_| is_new).map(str::to_owned) else { return };
+    let team = Node::object([
+        ("resourceType", Node::string("CareTeam")),
+        ("status", Node::string("active")),
+        ("subject", reference(subject)),
+        ("participant", Node::Array(vec![Node::object([("member", reference(sender.to_owned()))])])),
+    ]);
+    let request = Node::object([("method", Node::string("POST")), ("url", Node::string("CareTeam"))]);
+    entries.push(Node::object([("resource", team), ("request", request)]));
+}
+
 fn prepare(engine: &Engine, document: &Node<'_>) -> Result<IngestPlan, Rejection> {
     let number = |name: &str| definitions().resource_number(name).unwrap_or(0);
     let identity = identity(document).map_err(|issue| Rejection::bad_request(vec![issue]))?;
-    let previous =
-        engine.store().current(number("Bundle"), &identity.bundle_id)?.filter(|version| !version.is_deleted());
+    // A document is of no citizen by itself: whose it is says its Composition.
+    let store = match engine.store().current(number("Composition"), &identity.composition_id())? {
+        Some(_) => engine.store().unrestricted(),
+        None => engine.store().clone(),
+    };
+    let previous = store.current(number("Bundle"), &identity.bundle_id)?.filter(|version| !version.is_deleted());
     let previous = previous.as_ref().map(|version| json::parse(&version.body)).transpose().map_err(damaged)?;
     let mut patients = match patient_criteria(document) {
         Some(criteria) => {

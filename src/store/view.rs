@@ -99,6 +99,20 @@ pub fn open_types() -> &'static [u8] {
     NUMBERS.get_or_init(|| numbers(&OPEN))
 }
 
+/// Types of what a document is stored as, beside what it contains.
+const RECORDS: [&str; 2] = ["Bundle", "Provenance"];
+/// Types a document brings that are nobody's; who has an identifier already is not made anew.
+const SHARED: [&str; 4] = ["HealthcareService", "Location", "Organization", "Practitioner"];
+
+/// Whether a resource comes with a document, whoever brings it: the document itself, a new institution or person of
+/// its staff, a citizen who is new. Who may do what rests on none of these.
+pub(super) fn comes_along(type_number: u8, is_new: bool) -> bool {
+    static NUMBERS: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let (records, shared) = NUMBERS.get_or_init(|| (numbers(&RECORDS), numbers(&SHARED)));
+    records.contains(&type_number)
+        || (is_new && (shared.contains(&type_number) || type_number == super::owner::patient()))
+}
+
 fn governing_types() -> &'static [u8] {
     static NUMBERS: OnceLock<Vec<u8>> = OnceLock::new();
     NUMBERS.get_or_init(|| numbers(&GOVERNING))
@@ -190,6 +204,10 @@ pub struct View {
     pub name: String,
     /// Tells apart what views show; made when it is first asked for.
     pub digest: OnceLock<String>,
+    /// A citizen's own: their Consents are theirs to write.
+    pub consents: bool,
+    /// For a document that a system brings: people whom it is the first to know, institutions, and the document.
+    pub brings: bool,
 }
 
 /// One shadowed table.
@@ -632,7 +650,16 @@ impl View {
             liaison: None,
             name: " as nobody".to_owned(),
             digest: OnceLock::new(),
+            consents: false,
+            brings: false,
         }
+    }
+
+    /// The same for what a document brings. What is shown stays what it is.
+    #[must_use]
+    pub fn bringing(&self) -> Self {
+        let writing = self.writing.as_ref().map(|view| Arc::new(Self { brings: true, ..(**view).clone() }));
+        Self { brings: true, writing, ..self.clone() }
     }
 
     /// Whether rules allow one of these interactions with a type.
@@ -685,6 +712,7 @@ impl View {
     pub fn may_write(&self, type_number: u8) -> bool {
         !self.unwritable.contains(&type_number)
             && (self.sees_everybody()
+                || (self.consents && numbers(&["Consent"]).contains(&type_number))
                 || !(open_types().contains(&type_number) || governing_types().contains(&type_number)))
     }
 

@@ -354,6 +354,7 @@ impl<'a> WriteTransaction<'a> {
                 let patient = self.head(owner::patient(), &id)?;
                 all &= match patient {
                     Some(patient) if keys.contains(&patient.key) => true,
+                    Some(patient) if view.brings && self.is_of_this_job(patient.key) => true,
                     Some(patient) => self.is_managed_citizen(patient.key, &managed_by)?,
                     None => false,
                 };
@@ -363,6 +364,12 @@ impl<'a> WriteTransaction<'a> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the running job made a resource.
+    fn is_of_this_job(&self, key: i64) -> bool {
+        self.undo.iter().any(|(touched, before)| *touched == key && before.is_none())
+            && self.touched.get(&key).is_some_and(|touched| touched.is_new)
     }
 
     /// Whether a Patient with these index values is managed by one of these organizations.
@@ -415,12 +422,14 @@ impl<'a> WriteTransaction<'a> {
         fresh_id: bool,
     ) -> Result<(), StoreError> {
         let Some(view) = self.writing_view() else { return Ok(()) };
+        let is_emergency = owner::labels(type_number, rows).contains(&owner::Label::Emergency);
+        if view.brings && !is_emergency && super::view::comes_along(type_number, fresh_id) {
+            return Ok(());
+        }
         if !view.may_write(type_number) {
             return Err(StoreError::Denied("resources of this type are written by administrators only".to_owned()));
         }
-        if owner::labels(type_number, rows).contains(&owner::Label::Emergency)
-            || head.map_or(Ok(false), |head| self.is_emergency(type_number, head.key))?
-        {
+        if is_emergency || head.map_or(Ok(false), |head| self.is_emergency(type_number, head.key))? {
             return Err(StoreError::Denied("the record of an emergency is not written or changed by hand".to_owned()));
         }
         if view.is_narrowed(type_number) {
@@ -430,7 +439,7 @@ impl<'a> WriteTransaction<'a> {
             Some(head) if !self.may_touch(head)? => return Err(StoreError::Hidden),
             Some(_) => {}
             // Whether an id is taken by what is not visible must not be told.
-            None if !fresh_id && !view.sees_everybody() => return Err(StoreError::Hidden),
+            None if !fresh_id && !view.sees_everybody() && !view.brings => return Err(StoreError::Hidden),
             None => {}
         }
         let key = head.map_or(-1, |head| head.key);

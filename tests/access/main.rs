@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod agree;
+mod bringing;
 #[path = "../common/mod.rs"]
 mod common;
 mod doors;

@@ -37,6 +37,13 @@ impl DocumentIdentity {
         let bundle_id = name_id(&[&key, "Bundle"]);
         Some(Self { system: system.to_owned(), value: value.to_owned(), bundle_id, key })
     }
+
+    /// Id under which its Composition is stored.
+    #[must_use]
+    pub fn composition_id(&self) -> String {
+        // As `keys::assign` names it.
+        name_id(&[&self.key, "Composition\ndocument", "0"])
+    }
 }
 
 /// One entry with a resource.
