@@ -6,6 +6,7 @@
 pub mod audit;
 mod caller;
 pub mod claims;
+pub mod consent;
 pub mod jwt;
 mod known;
 pub mod password;

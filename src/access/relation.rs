@@ -43,53 +43,6 @@ pub fn is_in_team(team: &Node<'_>, members: &[String], now: i64, offset: i32) ->
         })
 }
 
-/// What a Consent says of an actor now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// Nothing.
-    Nothing,
-    /// They may.
-    Permit,
-    /// They may not.
-    Deny,
-}
-
-/// Reads the provisions of a Consent for these actors (`Organization/x` …). A provision without actors is about
-/// everybody. A deny that names only some classes, purposes or times of data denies everything: rather too much is
-/// hidden; a permit that does permits nothing.
-#[must_use]
-pub fn consent(consent: &Node<'_>, actors: &[String], now: i64, offset: i32) -> Said {
-    if consent.text("status") != Some("active") {
-        return Said::Nothing;
-    }
-    let Some(provision) = consent.get("provision") else { return Said::Nothing };
-    let mut said = Said::Nothing;
-    provisions(provision, actors, (now, offset), 0, &mut said);
-    said
-}
-
-fn provisions(provision: &Node<'_>, actors: &[String], (now, offset): (i64, i32), depth: usize, said: &mut Said) {
-    if depth > 8 || !covers(provision.get("period"), now, offset) {
-        return;
-    }
-    let named = provision.list("actor");
-    let is_about = named.is_empty()
-        || named
-            .iter()
-            .any(|actor| target(actor, "reference").is_some_and(|name| actors.iter().any(|own| own == name)));
-    let is_narrow = ["class", "code", "data", "dataPeriod", "purpose", "securityLabel", "action"]
-        .iter()
-        .any(|name| provision.get(name).is_some());
-    match provision.text("type") {
-        Some("deny") if is_about => *said = Said::Deny,
-        Some("permit") if is_about && !is_narrow && *said == Said::Nothing => *said = Said::Permit,
-        _ => {}
-    }
-    for inner in provision.list("provision") {
-        provisions(inner, actors, (now, offset), depth + 1, said);
-    }
-}
-
 /// Whether an agreement between two municipalities (`Organization/x`) is in force.
 #[must_use]
 pub fn agree(contract: &Node<'_>, one: &str, other: &str, now: i64, offset: i32) -> bool {
@@ -155,25 +108,6 @@ mod tests {
         assert!(!in_team(&team("active", "", r#","period":{"end":"nonsense"}"#)), "what cannot be read is over");
         assert!(!in_team(&team("active", "", "").replace("Practitioner/p", "Practitioner/q")));
         assert!(in_team(&team("active", "", "").replace("Practitioner/p", "https://x.example/fhir/Practitioner/p")));
-    }
-
-    #[test]
-    fn a_deny_counts_more_than_a_permit_and_ends_with_its_consent() {
-        let said = |text: &str| consent(&json::parse(text.as_bytes()).unwrap(), &["Organization/o".to_owned()], NOW, 0);
-        let actor = r#""actor":[{"reference":{"reference":"Organization/o"}}]"#;
-        assert_eq!(said(r#"{"status":"active","provision":{"type":"deny"}}"#), Said::Deny);
-        assert_eq!(said(r#"{"status":"inactive","provision":{"type":"deny"}}"#), Said::Nothing);
-        assert_eq!(said(&format!(r#"{{"status":"active","provision":{{"type":"permit",{actor}}}}}"#)), Said::Permit);
-        let other = actor.replace("Organization/o", "Organization/other");
-        assert_eq!(said(&format!(r#"{{"status":"active","provision":{{"type":"deny",{other}}}}}"#)), Said::Nothing);
-        let both =
-            format!(r#"{{"status":"active","provision":{{"type":"permit","provision":[{{"type":"deny",{actor}}}]}}}}"#);
-        assert_eq!(said(&both), Said::Deny);
-        let narrow =
-            format!(r#"{{"status":"active","provision":{{"type":"permit",{actor},"class":[{{"code":"x"}}]}}}}"#);
-        assert_eq!(said(&narrow), Said::Nothing);
-        let over = r#"{"status":"active","provision":{"type":"deny","period":{"end":"2026"}}}"#;
-        assert_eq!(said(over), Said::Nothing);
     }
 
     #[test]

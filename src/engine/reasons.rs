@@ -124,14 +124,21 @@ impl Engine {
             rule("policy", holds, text);
         }
         for patient in &owners {
-            let (related, codes) = self.relation(&caller, patient)?;
-            match related {
+            let told = self.relation(&caller, patient)?;
+            let codes = told.professions;
+            match told.related {
                 Ok((why, relations)) => {
                     rule("relation", true, format!("Patient/{patient}: {why}"));
                     let (holds, text) = said(&codes, relations);
                     rule("policy", holds, format!("Patient/{patient}: {text}"));
                 }
                 Err(why) => rule("relation", false, format!("Patient/{patient}: {why}")),
+            }
+            if let Some((limits, texts)) = told.limits {
+                let refuses = limits.types.contains(&type_number)
+                    || limits.resources.contains(&asked.on)
+                    || labels.iter().any(|label| limits.labels.contains(label));
+                rule("consent", !refuses, format!("Patient/{patient}: {}", texts.join("; ")));
             }
             professions = codes;
         }

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use super::{Engine, Rejection};
+use crate::access::consent::{Limits, verdict};
 use crate::access::policy::{Asker, LiaisonUse, Operation, Relation};
-use crate::access::relation::{Said, agree, consent, covers, is_in_team, shown_types, target};
+use crate::access::relation::{agree, covers, is_in_team, shown_types, target};
 use crate::access::{Caller, GrantContext, Interaction, Subject};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::outcome::IssueCode;
 use crate::search::parse::parse_query;
 use crate::search::query::Condition;
-use crate::store::{Citizens, Found, Managed, SearchPage, View, ViewClause, ViewLiaison, open_types};
+use crate::store::{Citizens, Found, Label, Managed, SearchPage, View, ViewClause, ViewLiaison, open_types};
 
 /// How long an answer is kept at most: periods begin and end without being written.
 const KEPT: Duration = Duration::from_secs(10);
@@ -24,6 +25,8 @@ const KEPT: Duration = Duration::from_secs(10);
 const MOST: u32 = 20_000;
 /// How far `partOf` is followed.
 const DEPTH: usize = 8;
+/// Sets of types that citizens refuse one caller, at most.
+const MOST_WAYS: usize = 8;
 /// The code of a role (any system) that has to do with the whole area of its municipality.
 pub(super) const OFFICER: &str = "municipal-officer";
 
@@ -70,6 +73,10 @@ struct Reach {
     professions: Vec<String>,
     /// Relations they have by what they are, with some citizen or none.
     relations: u16,
+    /// Teams that count them, `CareTeam/x`.
+    teams: Vec<String>,
+    /// What citizens (ids of Patients) refuse them, and by which Consents.
+    limits: BTreeMap<String, (Limits, Vec<String>)>,
     /// Keys of citizens whom those organizations manage and who refuse.
     denied: BTreeSet<i64>,
     /// Citizens whom the caller would reach, and what keeps them from the caller all the same.
@@ -85,6 +92,17 @@ pub(super) struct Role {
     pub(super) organization: String,
     /// The codes of what they do.
     pub(super) codes: Vec<String>,
+}
+
+/// What a caller has to do with a citizen, for explaining it.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Why, and the bits of relations; or why not.
+    pub(super) related: Result<(String, u16), String>,
+    /// The codes of the caller's roles.
+    pub(super) professions: Vec<String>,
+    /// What the citizen refuses, and by which Consents.
+    pub(super) limits: Option<(Limits, Vec<String>)>,
 }
 
 impl Reach {
@@ -112,12 +130,64 @@ impl Reach {
             .fold(self.relations | Relation::Between.bit(), |all, one| all | one)
     }
 
+    /// Those whom Consents may name.
+    fn actors(&self) -> Vec<String> {
+        self.own.iter().chain(&self.teams).cloned().collect()
+    }
+
+    /// Takes out what a Consent denies; the citizen, when nothing is left.
+    fn limit(&mut self, citizen: &str, denied: Limits, consent: &str) {
+        if denied.is_empty() {
+            return;
+        }
+        let more = if denied.is_widened { ", more than it says: what it is about cannot be told here" } else { "" };
+        let text = if denied.is_everything() {
+            format!("{consent} denies it{more}")
+        } else {
+            format!("{consent} denies {}{more}", denied.words())
+        };
+        let (limits, texts) = self.limits.entry(citizen.to_owned()).or_default();
+        limits.add(denied);
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+        if limits.is_everything() {
+            let texts = texts.join("; ");
+            if let Some(Related { why, .. }) = self.citizens.remove(citizen) {
+                self.kept.insert(citizen.to_owned(), format!("{why}, but {texts}"));
+            }
+        }
+    }
+
+    /// Types that are refused are told apart in few ways; where there are more, who refuses some refuses all.
+    fn settle(&mut self) {
+        let ways: BTreeSet<&BTreeSet<u8>> = self.limits.values().map(|(limits, _)| &limits.types).collect();
+        if ways.len() <= MOST_WAYS {
+            return;
+        }
+        for (citizen, (limits, texts)) in &mut self.limits {
+            if limits.types.is_empty() {
+                continue;
+            }
+            limits.only(&BTreeSet::new());
+            if let Some(Related { why, .. }) = self.citizens.remove(citizen) {
+                let text = format!(
+                    "{why}, but {}, and citizens refuse this caller too many different things",
+                    texts.join("; ")
+                );
+                self.kept.insert(citizen.clone(), text);
+            }
+        }
+    }
+
     /// The same with one citizen, who is reached.
     fn only(&self, citizen: &str, relations: u16) -> Self {
         let related = Related { why: String::new(), relations };
+        let limits = self.limits.get_key_value(citizen).map(|(id, limits)| (id.clone(), limits.clone()));
         Self {
             citizens: [(citizen.to_owned(), related)].into(),
             own: self.own.clone(),
+            limits: limits.into_iter().collect(),
             professions: self.professions.clone(),
             ..Self::default()
         }
@@ -353,6 +423,8 @@ impl Engine {
         }
         let mut view = View {
             clauses,
+            hidden_of: engine.refused_labels(&reach, &policy.hidden(&asker))?,
+            hidden_keys: engine.refused_resources(&reach)?,
             hidden: policy.hidden(&asker),
             own,
             circles,
@@ -382,7 +454,7 @@ impl Engine {
     ) -> Result<Vec<ViewClause>, Rejection> {
         let policy = &self.settings.access;
         let relations = reach.relations();
-        let mut groups: BTreeMap<u16, ViewClause> = BTreeMap::new();
+        let mut groups: BTreeMap<(u16, Vec<&str>), ViewClause> = BTreeMap::new();
         let mut open = Vec::new();
         for (type_number, alternatives) in shown_types(&caller.scopes, context, bits) {
             let allowed = |relation: &Relation| policy.interactions(asker, *relation, type_number) & bits != 0;
@@ -407,14 +479,16 @@ impl Engine {
                 open.push((type_number, constraints));
                 continue;
             }
-            let clause = match groups.entry(group) {
+            let refusing = reach.limits.iter().filter(|(_, (limits, _))| limits.types.contains(&type_number));
+            let refusing: Vec<&str> = refusing.map(|(id, _)| id.as_str()).collect();
+            let citizens = |refusing: &[&str]| self.citizens(reach, group, refusing);
+            let clause = match groups.entry((group, refusing)) {
                 std::collections::btree_map::Entry::Occupied(found) => found.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(ViewClause {
-                    types: Vec::new(),
-                    citizens: self.citizens(reach, group)?,
-                    constraints: Vec::new(),
-                    is_between: group & Relation::Between.bit() != 0,
-                }),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    let citizens = citizens(&place.key().1)?;
+                    let is_between = group & Relation::Between.bit() != 0;
+                    place.insert(ViewClause { types: Vec::new(), citizens, constraints: Vec::new(), is_between })
+                }
             };
             clause.types.push(type_number);
             clause.constraints.extend(constraints);
@@ -440,17 +514,24 @@ impl Engine {
         Ok(clauses)
     }
 
-    /// The citizens that are reached by one of these relations.
-    fn citizens(&self, reach: &Reach, relations: u16) -> Result<Citizens, Rejection> {
+    /// The citizens that are reached by one of these relations, but some (ids in order).
+    fn citizens(&self, reach: &Reach, relations: u16, but: &[&str]) -> Result<Citizens, Rejection> {
         if relations & reach.relations & Relation::Everybody.bit() != 0 {
             return Ok(Citizens::All);
         }
         let by_them = |related: &&Related| related.relations & relations != 0;
         let ids = reach.citizens.iter().filter(|(_, related)| by_them(related)).map(|(id, _)| id.as_str());
+        let ids = ids.filter(|id| but.binary_search(id).is_err());
         let mut keys = self.store.keys_of(number("Patient"), &ids.collect::<Vec<&str>>())?;
         keys.sort_unstable();
         let by = self.managers(reach, relations)?;
-        let except = if by.is_empty() { Vec::new() } else { reach.denied.iter().copied().collect() };
+        let mut except: Vec<i64> = Vec::new();
+        if !by.is_empty() {
+            except.extend(&reach.denied);
+            except.extend(self.store.keys_of(number("Patient"), but)?);
+            except.sort_unstable();
+            except.dedup();
+        }
         Ok(Citizens::Some { keys, managed_by: Managed { by, except } })
     }
 
@@ -460,6 +541,39 @@ impl Engine {
         let ids: Vec<&str> = by_them.filter_map(|(name, _)| name.strip_prefix("Organization/")).collect();
         let mut keys = self.store.keys_of(number("Organization"), &ids)?;
         keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Labels that citizens refuse a caller who else would see them, with the keys of these citizens.
+    fn refused_labels(&self, reach: &Reach, hidden: &[Label]) -> Result<Vec<(Label, Vec<i64>)>, Rejection> {
+        let mut by_label: BTreeMap<Label, Vec<&str>> = BTreeMap::new();
+        for (id, (limits, _)) in &reach.limits {
+            for label in limits.labels.iter().filter(|label| !hidden.contains(label)) {
+                by_label.entry(*label).or_default().push(id);
+            }
+        }
+        let mut refused = Vec::new();
+        for (label, ids) in by_label {
+            let mut keys = self.store.keys_of(number("Patient"), &ids)?;
+            keys.sort_unstable();
+            refused.push((label, keys));
+        }
+        Ok(refused)
+    }
+
+    /// Keys of resources that citizens refuse a caller.
+    fn refused_resources(&self, reach: &Reach) -> Result<Vec<i64>, Rejection> {
+        let mut by_type: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let resources = reach.limits.values().flat_map(|(limits, _)| &limits.resources);
+        for (type_name, id) in resources.filter_map(|name| name.split_once('/')) {
+            by_type.entry(type_name).or_default().push(id);
+        }
+        let mut keys = Vec::new();
+        for (type_name, ids) in by_type {
+            keys.extend(self.store.keys_of(number(type_name), &ids)?);
+        }
+        keys.sort_unstable();
+        keys.dedup();
         Ok(keys)
     }
 
@@ -525,11 +639,18 @@ impl Engine {
         if counts == 0 {
             return Ok(None);
         }
-        let types = needed.into_iter().filter(|known| *known != number("Communication")).collect();
+        // Rows of those who refuse something that they are made of are not seen, nor counted.
+        let refuses = |limits: &Limits| {
+            !(limits.labels.is_empty() && limits.resources.is_empty())
+                || needed.iter().any(|number| limits.types.contains(number))
+        };
+        let refusing = reach.limits.iter().filter(|(_, (limits, _))| refuses(limits)).map(|(id, _)| id.as_str());
+        let refusing: Vec<&str> = refusing.collect();
+        let types = needed.iter().copied().filter(|known| *known != number("Communication")).collect();
         Ok(Some(ViewLiaison {
             has_rows: rows != 0,
-            rows: self.citizens(reach, rows)?,
-            counted: (counts != rows).then(|| self.citizens(reach, counts)).transpose()?,
+            rows: self.citizens(reach, rows, &refusing)?,
+            counted: (counts != rows).then(|| self.citizens(reach, counts, &refusing)).transpose()?,
             types,
         }))
     }
@@ -584,8 +705,10 @@ impl Engine {
         // An emergency goes before what keeps them from the caller; labels still hide.
         for (citizen, why) in self.glass_of(user, now)? {
             reach.kept.remove(&citizen);
+            reach.limits.remove(&citizen);
             reach.add(citizen, Relation::Emergency, || why);
         }
+        reach.settle();
         Ok(reach)
     }
 
@@ -653,6 +776,7 @@ impl Engine {
                 if is_in_team(&team, &reach.own, now, offset)
                     && let Some(id) = target(&team, "subject").and_then(|subject| subject.strip_prefix("Patient/"))
                 {
+                    reach.teams.push(format!("CareTeam/{}", found.id));
                     reach.add(id.to_owned(), Relation::Team, || format!("CareTeam/{}", found.id));
                 }
             }
@@ -683,7 +807,8 @@ impl Engine {
     /// Takes out whom a consent or a missing agreement keeps from the caller.
     fn by_consent(&self, reach: &mut Reach) -> Result<(), Rejection> {
         let (now, offset) = self.moment();
-        let mut permitted: BTreeSet<String> = BTreeSet::new();
+        let mut permitted: BTreeMap<String, BTreeSet<u8>> = BTreeMap::new();
+        let actors = reach.actors();
         let ids: Vec<&str> = reach.citizens.keys().map(String::as_str).collect();
         let keys = self.store.keys_of(number("Patient"), &ids)?;
         for some in keys.chunks(500) {
@@ -692,17 +817,9 @@ impl Engine {
                 let Some(id) = target(&node, "patient").and_then(|subject| subject.strip_prefix("Patient/")) else {
                     continue;
                 };
-                match consent(&node, &reach.own, now, offset) {
-                    Said::Deny => {
-                        if let Some(Related { why, .. }) = reach.citizens.remove(id) {
-                            reach.kept.insert(id.to_owned(), format!("{why}, but Consent/{} denies it", found.id));
-                        }
-                    }
-                    Said::Permit => {
-                        permitted.insert(id.to_owned());
-                    }
-                    Said::Nothing => {}
-                }
+                let said = verdict(&node, &actors, now, offset);
+                permitted.entry(id.to_owned()).or_default().extend(said.permitted);
+                reach.limit(id, said.denied, &format!("Consent/{}", found.id));
             }
         }
         if !reach.managed_by.is_empty() {
@@ -727,10 +844,13 @@ impl Engine {
                 let contract = parsed(found);
                 areas.iter().any(|area| agree(&contract, area, &manager, now, offset))
             });
-            let is_permitted = permitted.contains(&id);
-            if !(is_agreed && is_permitted)
-                && let Some(Related { why, .. }) = reach.citizens.remove(&id)
-            {
+            let types = permitted.get(&id).filter(|types| !types.is_empty());
+            if is_agreed && let Some(types) = types {
+                // Across municipalities only what is permitted is shown.
+                let mut limits = Limits::default();
+                limits.only(types);
+                reach.limit(&id, limits, "what no Consent of the citizen permits across municipalities");
+            } else if let Some(Related { why, .. }) = reach.citizens.remove(&id) {
                 let missing = if is_agreed { "no Consent of the citizen permits it" } else { "no Contract in force" };
                 reach
                     .kept
@@ -744,6 +864,7 @@ impl Engine {
     fn without_deniers(&self, reach: &mut Reach) -> Result<(), Rejection> {
         let (now, offset) = self.moment();
         let managers = self.managers(reach, u16::MAX)?;
+        let actors = reach.actors();
         let mut after = 0;
         loop {
             let denials = self.store.denials(&managers, after)?;
@@ -751,11 +872,19 @@ impl Engine {
             after = last.key;
             for denial in &denials {
                 let node = json::parse(&denial.body).unwrap_or(Node::Null);
-                if consent(&node, &reach.own, now, offset) != Said::Deny {
+                let denied = verdict(&node, &actors, now, offset).denied;
+                let id = target(&node, "patient").and_then(|citizen| citizen.strip_prefix("Patient/"));
+                if !denied.is_everything()
+                    && let Some(id) = id
+                {
+                    reach.limit(id, denied, &format!("Consent/{}", denial.id));
+                    continue;
+                }
+                if denied.is_empty() {
                     continue;
                 }
                 reach.denied.insert(denial.citizen);
-                if let Some(id) = target(&node, "patient").and_then(|citizen| citizen.strip_prefix("Patient/")) {
+                if let Some(id) = id {
                     let why = || format!("they are of the caller's area, but Consent/{} denies it", denial.id);
                     reach.kept.entry(id.to_owned()).or_insert_with(why);
                 }
@@ -781,16 +910,12 @@ impl Engine {
         Ok(areas)
     }
 
-    /// The relations of a caller to a citizen, and why they have them, in words; or why not. Also the codes of their
-    /// roles.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn relation(
-        &self,
-        caller: &Caller,
-        patient: &str,
-    ) -> Result<(Result<(String, u16), String>, Vec<String>), Rejection> {
+    /// What a caller has to do with a citizen, in words.
+    pub(super) fn relation(&self, caller: &Caller, patient: &str) -> Result<Told, Rejection> {
         let engine = self.all_seeing();
-        let plain = |text: &str, relation: Relation| Ok((Ok((text.to_owned(), relation.bit())), Vec::new()));
+        let plain = |text: &str, relation: Relation| {
+            Ok(Told { related: Ok((text.to_owned(), relation.bit())), professions: Vec::new(), limits: None })
+        };
         let reach = match &caller.subject {
             Subject::Open | Subject::Program => return plain("nobody is asked", Relation::Everybody),
             Subject::System { organization: None, .. } => {
@@ -798,18 +923,23 @@ impl Engine {
             }
             Subject::Person { user, .. } => engine.reach_of(&user.to_string())?,
             Subject::System { organization: Some(organization), .. } => engine.reach_of_system(organization)?,
-            Subject::Nobody => return Ok((Err("nobody is signed in".to_owned()), Vec::new())),
+            Subject::Nobody => {
+                let related = Err("nobody is signed in".to_owned());
+                return Ok(Told { related, professions: Vec::new(), limits: None });
+            }
         };
         let relations = engine.relations_to(&reach, patient)?;
         if relations != 0 {
             let text = "the citizen is managed by the caller's municipality or organization, as its officer, its system, or in a disaster";
             let why = reach.citizens.get(patient).map_or(text, |related| &related.why);
-            return Ok((Ok((why.to_owned(), relations)), reach.professions));
+            let limits = reach.limits.get(patient).cloned();
+            return Ok(Told { related: Ok((why.to_owned(), relations)), professions: reach.professions, limits });
         }
         let none = || {
             "no active CareTeam counts them or their facility, and they are not family, officer or fracture liaison of the citizen".to_owned()
         };
-        Ok((Err(reach.kept.get(patient).cloned().unwrap_or_else(none)), reach.professions))
+        let related = Err(reach.kept.get(patient).cloned().unwrap_or_else(none));
+        Ok(Told { related, professions: reach.professions, limits: None })
     }
 
     /// What a system has to do with that acts for an organization.
@@ -820,6 +950,7 @@ impl Engine {
         self.by_teams(&mut reach)?;
         self.by_episodes(&mut reach, &[organization.to_owned()])?;
         self.by_consent(&mut reach)?;
+        reach.settle();
         Ok(reach)
     }
 }

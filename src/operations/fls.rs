@@ -23,14 +23,14 @@ use crate::fls::{Day, Facts, Rules, facts};
 use crate::format::json::{self, Node};
 use crate::r4::definitions;
 use crate::r4::reference::Reference;
-use crate::store::{AlarmRow, EpisodeRow, LiaisonChange, LiaisonRows};
+use crate::store::{AlarmRow, EpisodeRow, Label, LiaisonChange, LiaisonRows};
 
 /// Changes of one step.
 const STEP: u32 = 1_000;
 /// Citizens computed and written at once.
 const CITIZENS: usize = 500;
 /// Raised when facts are read in another way: everything is computed anew then.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -300,6 +300,8 @@ impl Keeper<'_> {
                     let name = definitions().resource_by_number(*number)?.name.as_str();
                     Some((name, json::parse(body).ok()?))
                 })
+                // A message that is not for all says nothing here, where all of a team look.
+                .filter(|(name, node)| *name != "Communication" || !is_labelled(node))
                 .collect();
             let facts = facts::facts(self.rules, parsed.iter().map(|(name, node)| (*name, node)), &resolve);
             let status = status(&facts, self.rules, self.today);
@@ -318,6 +320,15 @@ impl Keeper<'_> {
         }
         Ok(rows)
     }
+}
+
+/// Whether a resource is for some only.
+fn is_labelled(resource: &Node<'_>) -> bool {
+    let Some(meta) = resource.get("meta") else { return false };
+    meta.list("security").iter().chain(meta.list("tag")).any(|coding| {
+        let code = coding.text("code").unwrap_or_default();
+        Label::of(code, coding.text("system").unwrap_or_default()).is_some_and(|label| label != Label::Emergency)
+    })
 }
 
 /// Writes resources under their own ids, in one transaction.

@@ -9,14 +9,16 @@
 
 mod gaps;
 pub mod report;
+pub mod sums;
 pub mod tally;
 
-use self::report::{Kind, report};
+use self::report::{Guard, Kind, report};
+use self::sums::{check_question, check_unnarrowed, sums};
 use self::tally::{Scope, Tallied, tally};
 use super::call::{Call, parameters, part};
 use super::fls::{catch_up, facts_of, today};
 use super::table::{Level, Operation};
-use crate::access::{Caller, Interaction, Subject};
+use crate::access::policy::LiaisonUse;
 use crate::engine::{Engine, OperationAnswer, Rejection};
 use crate::fls::indicator::{Question, unit};
 use crate::fls::{Day, Facts};
@@ -134,23 +136,33 @@ pub fn all_measures(engine: &Engine) -> Vec<Measured> {
     names.iter().filter_map(|url| measured(engine, url).ok()).collect()
 }
 
-/// Refuses who may not see everybody: the facts of fracture liaison are those of all citizens, and no care team, consent
-/// or agreement narrows them.
+/// Refuses who sees no rows of fracture liaison; whose rows, the view says.
 ///
 /// # Errors
 /// 403.
 pub fn permit(engine: &Engine) -> Result<(), Rejection> {
-    if sees_everybody(engine.caller()) {
-        return Ok(());
+    match engine.liaison_use() {
+        LiaisonUse::Rows => Ok(()),
+        LiaisonUse::Counts => {
+            let text = "you see measures of fracture liaison as sums of your area (Measure/[id]/$evaluate-measure with \
+                        reportType=population, /fls/indicators), and nothing by citizen";
+            Err(Rejection::new(403, IssueCode::Forbidden, text))
+        }
+        LiaisonUse::None => Err(sums::nothing()),
     }
-    let text = "registry, alarms and measures of fracture liaison are about all citizens: they are for systems that may \
-                read everything (system/*.rs, without an organization)";
-    Err(Rejection::new(403, IssueCode::Forbidden, text))
 }
 
-fn sees_everybody(caller: &Caller) -> bool {
-    let is_whole = matches!(caller.subject, Subject::System { organization: None, .. });
-    caller.is_trusted() || (is_whole && caller.may(Interaction::Read, "") && caller.may(Interaction::Search, ""))
+/// Refuses who may not see everybody, for what writes about anybody.
+///
+/// # Errors
+/// 403.
+pub fn permit_all(engine: &Engine) -> Result<(), Rejection> {
+    if engine.store().view().is_none() {
+        return Ok(());
+    }
+    let text =
+        "this is about all citizens: it is for systems that may read everything (system/*.rs, without an organization)";
+    Err(Rejection::new(403, IssueCode::Forbidden, text))
 }
 
 /// The period of a report, and the days of it.
@@ -226,10 +238,10 @@ fn named_measure(call: &Call<'_>) -> Result<Measured, Rejection> {
 }
 
 fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
-    permit(call.engine)?;
+    // Measures themselves are open: what is asked of them is checked before anything is told.
+    let sums = sums(call.engine)?;
     let measured = named_measure(&call)?;
     let question = question(&call)?;
-    catch_up(call.engine)?;
     let subject = call.inputs.text("subject");
     let kind = match (call.inputs.text("reportType"), subject) {
         (Some("subject" | "individual"), None) => {
@@ -245,6 +257,16 @@ fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
             ));
         }
     };
+    let sums = sums.filter(|_| matches!(kind, Kind::Summary) && subject.is_none());
+    if sums.is_some() {
+        check_question(&question)?;
+        let names = ["facility", "municipality", "sex", "ageBand"].map(|name| (name, call.inputs.text(name).is_some()));
+        check_unnarrowed(names)?;
+        check_unnarrowed([("suppress", call.inputs.boolean("suppress") == Some(false))])?;
+    } else {
+        permit(call.engine)?;
+    }
+    catch_up(call.engine)?;
     let about = about(&call, subject)?;
     if matches!(kind, Kind::Individual) && matches!(about, About::Everybody { .. }) {
         return Err(wrong(
@@ -257,10 +279,13 @@ fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
     scope.lists = !matches!(kind, Kind::Summary);
     scope.sex = call.inputs.text("sex").map(str::to_owned);
     scope.age = call.inputs.text("ageBand").map(str::to_owned);
-    let tallied = count(&call, &about, scope)?;
-    let hides =
-        call.inputs.boolean("suppress").unwrap_or_else(|| measured.is_of_city() && matches!(kind, Kind::Summary));
     let rules = call.engine.liaison_rules();
+    let (tallied, guard): (Tallied, Option<Guard>) = match &sums {
+        Some(sums) => sums.count(&rules, scope).map(|(tallied, guard)| (tallied, Some(guard)))?,
+        None => (count(&call, &about, scope)?, None),
+    };
+    let hides = sums.is_some()
+        || call.inputs.boolean("suppress").unwrap_or_else(|| measured.is_of_city() && matches!(kind, Kind::Summary));
     let external = |name: &str| match call.inputs.integer(name) {
         Some(number) if number < 0 => Err(wrong(name, format!("{name} is a number of citizens, 0 or more"))),
         number => Ok(number),
@@ -274,6 +299,7 @@ fn evaluate(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
             About::Everybody { facility, municipality } => facility.clone().or_else(|| municipality.clone()),
         },
         small_cell: hides.then_some(rules.figures.small_cell),
+        guard: guard.as_ref(),
         caseload: external("caseload")?,
         insured: external("insured")?,
         rules: &rules,
@@ -354,6 +380,7 @@ fn collect(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         tallied: &tallied,
         subject,
         small_cell: None,
+        guard: None,
         caseload: None,
         insured: None,
         rules: &rules,
@@ -370,27 +397,4 @@ fn collect(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
         answer.push(part("resource", "resource", body.into_owned()));
     }
     Ok(parameters(answer))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::{FhirUser, Scopes};
-
-    /// Deny by default: whoever is not allowed everything sees nothing of everybody.
-    #[test]
-    fn only_who_may_read_everything_sees_everybody() {
-        let system = |organization: Option<&str>, scopes: &str| {
-            let subject = Subject::System { client: "c".to_owned(), organization: organization.map(str::to_owned) };
-            sees_everybody(&Caller::known(subject, Scopes::parse(scopes)))
-        };
-        assert!(system(None, "system/*.rs"));
-        assert!(!system(None, "system/Measure.rs"));
-        assert!(!system(Some("Organization/x"), "system/*.rs"));
-        let user = FhirUser { type_name: "Practitioner".to_owned(), id: "x".to_owned() };
-        let person = Subject::Person { user, client: "c".to_owned() };
-        assert!(!sees_everybody(&Caller::known(person, Scopes::parse("user/*.rs"))));
-        assert!(!sees_everybody(&Caller::nobody()));
-        assert!(sees_everybody(&Caller::open()) && sees_everybody(&Caller::program()));
-    }
 }

@@ -61,8 +61,12 @@ pub fn extract(type_number: u8, resource: &Node<'_>, options: &ExtractOptions) -
     rows
 }
 
-/// Whether an active Consent has a provision, at whatever depth, that denies.
+/// Whether an active Consent has a provision, at whatever depth, that denies, or opts out as a whole.
 fn denies(resource: &Node<'_>) -> bool {
+    let rules = resource.get("policyRule").map(|rule| rule.list("coding")).unwrap_or_default();
+    if rules.iter().any(|coding| coding.text("code") == Some("OPTOUT")) {
+        return resource.text("status") == Some("active");
+    }
     let mut open: Vec<&Node<'_>> = resource.get("provision").into_iter().collect();
     while let Some(provision) = open.pop() {
         if provision.text("type") == Some("deny") {

@@ -65,6 +65,12 @@ impl Label {
         Self::Emergency,
     ];
 
+    /// A code of a security label or tag, as it is written.
+    #[must_use]
+    pub fn of(code: &str, system: &str) -> Option<Self> {
+        Self::read(&code.to_lowercase(), system)
+    }
+
     /// Reads a code among the security labels and tags, which are folded to lower case in the index. Where a system
     /// is another than expected the code counts all the same: rather too much is hidden.
     fn read(code: &str, system: &str) -> Option<Self> {

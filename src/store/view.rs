@@ -188,6 +188,10 @@ pub struct View {
     pub clauses: Vec<ViewClause>,
     /// Labels that hide from the caller.
     pub hidden: Vec<Label>,
+    /// Labels that hide from the caller what is about some citizens (keys of Patients): they refuse it.
+    pub hidden_of: Vec<(Label, Vec<i64>)>,
+    /// Keys of resources that citizens refuse to show.
+    pub hidden_keys: Vec<i64>,
     /// The keys of the resources that stand for the caller: what is for a single recipient is shown to them.
     pub own: Vec<i64>,
     /// The keys of their facilities, and of groups they belong to.
@@ -331,8 +335,8 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
         own.push(in_liaison(view, schema, is_postgres));
     }
     for (name, is_past) in [("hidden_now", false), ("hidden_ever", true)] {
-        if !view.hidden.is_empty() && asked.iter().any(|(_, _, past)| *past == is_past) {
-            own.push(hidden(view, name, is_past, schema));
+        if view.hides() && asked.iter().any(|(_, _, past)| *past == is_past) {
+            own.push(hidden(view, name, is_past, schema, is_postgres));
         }
     }
     for (name, type_of, is_past) in &asked {
@@ -388,8 +392,8 @@ pub(super) fn all_shown(view: &View, type_number: u8, is_postgres: bool) -> Stat
         statement.append(mine(view, schema)).sql(", ");
         among.sql(if among.is_empty() { "SELECT key FROM mine" } else { " UNION SELECT key FROM mine" });
     }
-    if !view.hidden.is_empty() {
-        statement.append(hidden(view, "hidden_now", false, schema)).sql(", ");
+    if view.hides() {
+        statement.append(hidden(view, "hidden_now", false, schema, is_postgres)).sql(", ");
     }
     if among.is_empty() {
         among.sql("SELECT key FROM resource WHERE 1 = 0");
@@ -527,7 +531,7 @@ pub(super) fn is_between(parameter: i32) -> bool {
 }
 
 /// `hidden_now(key)`: what labels hide.
-fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
+fn hidden(view: &View, name: &str, is_past: bool, schema: &str, is_postgres: bool) -> Statement {
     let counts = if is_past { "" } else { "current = 1 AND " };
     let mut statement = Statement::new(&format!("{name}(key) AS MATERIALIZED ("));
     if view.hidden.contains(&Label::SingleRecipient) {
@@ -563,7 +567,22 @@ fn hidden(view: &View, name: &str, is_past: bool, schema: &str) -> Statement {
         .map(|label| (*label as i64).to_string())
         .chain(std::iter::once("-1".to_owned()))
         .collect();
-    statement.sql(&format!("SELECT key FROM {schema}label WHERE {counts}kind IN ({}))", kinds.join(", ")));
+    statement.sql(&format!("SELECT key FROM {schema}label WHERE {counts}kind IN ({})", kinds.join(", ")));
+    for (label, citizens) in &view.hidden_of {
+        let counts = if is_past { "" } else { "l.current = 1 AND o.current = 1 AND " };
+        statement.sql(&format!(
+            " UNION SELECT l.key FROM {schema}label l JOIN {schema}owner o ON o.key = l.key WHERE {counts}l.kind = "
+        ));
+        statement.bind(*label as i64).sql(" AND o.citizen IN (");
+        listed(&mut statement, citizens, is_postgres);
+        statement.sql(")").uncached();
+    }
+    if !view.hidden_keys.is_empty() {
+        statement.sql(" UNION ");
+        listed(&mut statement, &view.hidden_keys, is_postgres);
+        statement.uncached();
+    }
+    statement.sql(")");
     statement
 }
 
@@ -623,7 +642,7 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
         statement.sql(")");
     }
     statement.sql(")");
-    if !view.hidden.is_empty() {
+    if view.hides() {
         let name = if is_past { "hidden_ever" } else { "hidden_now" };
         statement.sql(&format!(" AND x.key NOT IN (SELECT key FROM {name})"));
     }
@@ -631,6 +650,11 @@ fn visible(view: &View, type_of: &str, is_past: bool, schema: &str) -> Statement
 }
 
 impl View {
+    /// Whether anything of what is reached is hidden.
+    fn hides(&self) -> bool {
+        !(self.hidden.is_empty() && self.hidden_of.is_empty() && self.hidden_keys.is_empty())
+    }
+
     /// Whether there is anybody whose own something can be.
     fn has_circles(&self) -> bool {
         !(self.own.is_empty() && self.circles.is_empty())
@@ -642,6 +666,8 @@ impl View {
         Self {
             clauses: Vec::new(),
             hidden: Vec::new(),
+            hidden_of: Vec::new(),
+            hidden_keys: Vec::new(),
             own: Vec::new(),
             circles: Vec::new(),
             writing: None,
@@ -683,7 +709,10 @@ impl View {
     /// The same for two views that show the same of the same resources.
     pub(super) fn digest(&self) -> &str {
         self.digest.get_or_init(|| {
-            let shows = format!("{:?} {:?} {:?} {:?}", self.clauses, self.hidden, self.own, self.circles);
+            let shows = format!(
+                "{:?} {:?} {:?} {:?} {:?} {:?}",
+                self.clauses, self.hidden, self.hidden_of, self.hidden_keys, self.own, self.circles
+            );
             openssl::sha::sha256(shows.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
                 let _ = write!(text, "{byte:02x}");
                 text

@@ -297,7 +297,11 @@ impl<'a> WriteTransaction<'a> {
                 // Whose it is comes with the rows of what it is about.
                 return Ok(false);
             }
-            let is_hidden = owner::labels(type_number, &rows).iter().any(|label| view.hidden.contains(label));
+            // What a citizen refuses by a label is looked at without asking whose it is: rather too much is hidden.
+            let hides = |label: &owner::Label| {
+                view.hidden.contains(label) || view.hidden_of.iter().any(|(refused, _)| refused == label)
+            };
+            let is_hidden = owner::labels(type_number, &rows).iter().any(hides) || view.hidden_keys.contains(&head.key);
             return Ok(!is_hidden
                 && !view.is_narrowed(type_number)
                 && self.belongs(view, type_number, head.key, &rows)?);

@@ -13,8 +13,6 @@ pub(crate) enum Shows {
     Existence,
     /// A number under this pointer: this many for each citizen the caller has to do with.
     Count(&'static str, u64),
-    /// Only callers who may see everything come in; others are refused.
-    OnlyAll,
     /// The secret, to some of those who have to do with the citizen: it also asks who acts.
     Sometimes,
     /// Auditors come in, others are refused.
@@ -27,6 +25,8 @@ pub(crate) enum Shows {
     Nobody,
     /// Nobody is shown an AuditEvent.
     NoEvents,
+    /// Rows of those citizens, whom they name; nobody comes in without any (`liaison.rs` says who does).
+    Rows,
 }
 
 /// A request through a door.
@@ -60,7 +60,7 @@ impl Door {
 
 /// All doors to one citizen.
 pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
-    use Shows::{Accesses, Auditors, Count, Existence, NoEvents, Nobody, OnlyAll, Reviewers, Secret, Sometimes};
+    use Shows::{Accesses, Auditors, Count, Existence, NoEvents, Nobody, Reviewers, Rows, Secret, Sometimes};
     let secret = secret(citizen);
     let kilos = if citizen == "a" { 40 } else { 60 };
     let media = &town.media[usize::from(citizen == "b")];
@@ -68,7 +68,7 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
     let form = "application/x-www-form-urlencoded";
     let period = "periodStart=2026-01-01&periodEnd=2026-12-31";
     let exists = |name, path: String| door(name, format!("fhir/{path}"), Existence);
-    let all = |name, path: &str| door(name, format!("fhir/{path}"), OnlyAll);
+    let all = |name, path: &str| door(name, format!("fhir/{path}"), Rows);
     let resolving = json!({ "resourceType": "Parameters", "parameter": [
         { "name": "expression", "valueString": "subject.resolve().name.text" },
         { "name": "resource", "resource": { "resourceType": "Observation", "status": "final", "code": { "text": "x" },
@@ -217,10 +217,10 @@ pub(crate) fn doors(town: &Town, citizen: &str) -> Vec<Door> {
         door("audit in a batch", String::new(), Auditors).post(bundle("transaction", "AuditEvent?_count=5")).at("fhir").only(Nobody),
         door("why", format!("access/explain?as=Practitioner/member&do=read&on=Observation/weight-{citizen}"), Reviewers),
         door("emergencies", "access/emergencies".to_owned(), Reviewers),
-        door("liaison, registry", "fls/registry".to_owned(), OnlyAll),
-        door("liaison, alarms", "fls/alarms".to_owned(), OnlyAll),
-        door("liaison, indicators", "fls/indicators".to_owned(), OnlyAll),
-        door("measure", "fhir/Measure/fls-kpi-01/$evaluate-measure?periodStart=2026-01-01&periodEnd=2026-12-31".to_owned(), OnlyAll),
+        door("liaison, registry", "fls/registry".to_owned(), Rows),
+        door("liaison, alarms", "fls/alarms".to_owned(), Rows),
+        door("liaison, indicators", "fls/indicators".to_owned(), Rows),
+        door("measure", "fhir/Measure/fls-kpi-01/$evaluate-measure?periodStart=2026-01-01&periodEnd=2026-12-31".to_owned(), Rows),
     ]
 }
 

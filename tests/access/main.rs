@@ -9,9 +9,12 @@ mod agree;
 mod bringing;
 #[path = "../common/mod.rs"]
 mod common;
+mod consent;
 mod doors;
 mod labels;
+mod liaison;
 mod matrix;
+mod policy;
 mod routes;
 mod rules;
 mod town;

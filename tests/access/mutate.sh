@@ -65,4 +65,7 @@ mutant a-new-path src/http/access.rs 'get(
         "emergencies",' 'get("all-of-them", "allOfThem", "everything", &[], emergencies),
     get(
         "emergencies",' every_path_is_a_door
+mutant liaison src/store/view.rs 'WHERE x.citizen IN (SELECT citizen FROM in_liaison))' 'WHERE 1 = 1)' rows_are_of_citizens
+mutant policy src/engine.rs 'return self.permit_by_policy(interaction, type_name);' 'return Ok(());' definitions_are_written
+mutant refused-labels src/store/view.rs 'for (label, citizens) in &view.hidden_of {' 'for (label, citizens) in view.hidden_of.iter().take(0) {' consents_deny_by
 exit "$((failures > 0))"

@@ -46,6 +46,11 @@ impl Subject {
     pub(crate) fn is_officer(&self) -> bool {
         self.user == "Practitioner/officer"
     }
+
+    /// Who they are, for tokens of one's own.
+    pub(crate) const fn user(&self) -> &'static str {
+        self.user
+    }
 }
 
 const fn person(name: &'static str, user: &'static str, sees: (bool, bool)) -> Subject {

@@ -7,9 +7,10 @@ use crate::engine::{Engine, Rejection};
 use crate::fls::Day;
 use crate::fls::indicator::Question;
 use crate::operations::fls::{catch_up, each_citizen, today};
-use crate::operations::measure::report::quotient;
+use crate::operations::measure::report::{Guard, mask, quotient};
+use crate::operations::measure::sums::{check_period, check_unnarrowed, sums, years};
 use crate::operations::measure::tally::{Scope, Tallied};
-use crate::operations::measure::{Measured, all_measures, measured, permit};
+use crate::operations::measure::{Measured, all_measures, measured};
 use crate::r4::outcome::IssueCode;
 
 /// Most points of one series.
@@ -44,7 +45,7 @@ fn rating(measure: &str, numerator: u64, denominator: u64) -> Option<&'static st
 }
 
 pub(super) fn indicators(engine: &Engine, pairs: &[(String, String)], form: Form) -> Result<Reply, Rejection> {
-    permit(engine)?;
+    let sums = sums(engine)?;
     let mut asked = Vec::new();
     let (mut from, mut to, mut step, mut as_of) = (None, None, 3, today());
     let (mut facility, mut municipality) = (None, None);
@@ -75,6 +76,13 @@ pub(super) fn indicators(engine: &Engine, pairs: &[(String, String)], form: Form
         asked =
             all_measures(engine).into_iter().filter(|one| !matches!(one.name(), "fls-kpi-01" | "fls-kpi-02")).collect();
     }
+    if sums.is_some() {
+        // Whoever does not see them gets sums of whole fiscal years.
+        let whole = years(2);
+        check_unnarrowed([("facility", facility.is_some()), ("municipality", municipality.is_some())])?;
+        check_unnarrowed([("as-of", as_of != today())])?;
+        (from, to, step) = (Some(from.unwrap_or(whole.0)), Some(to.unwrap_or(whole.1)), 12);
+    }
     let to = to.unwrap_or_else(today);
     // Two years, in whole months, where nobody says.
     let (year, month, _) = to.civil();
@@ -89,26 +97,38 @@ pub(super) fn indicators(engine: &Engine, pairs: &[(String, String)], form: Form
     }
     catch_up(engine)?;
     let rules = engine.liaison_rules();
-    let mut counted: Vec<(&Measured, (Day, Day), Tallied)> = Vec::new();
+    let mut scopes: Vec<(&Measured, (Day, Day), Scope)> = Vec::new();
     for one in &asked {
         for (begin, end) in &periods {
+            if sums.is_some() {
+                check_period(*begin, *end)?;
+            }
             let mut scope = Scope::new(&one.groups, Question { from: *begin, to: *end, as_of, thresholds: Vec::new() });
             scope.facility.clone_from(&facility);
             scope.municipality.clone_from(&municipality);
-            counted.push((one, (*begin, *end), Tallied::new(scope)));
+            scopes.push((one, (*begin, *end), scope));
         }
     }
-    each_citizen(engine, |facts| counted.iter_mut().try_for_each(|(_, _, tallied)| tallied.add(facts, &rules)))?;
-    let small = u64::try_from(rules.figures.small_cell).unwrap_or(0);
+    let tallied: Vec<(Tallied, Option<Guard>)> = match &sums {
+        Some(sums) => {
+            let all = sums.count_all(&rules, scopes.iter().map(|(_, _, scope)| scope.clone()).collect())?;
+            all.into_iter().map(|(tallied, guard)| (tallied, Some(guard))).collect()
+        }
+        None => {
+            let mut all: Vec<Tallied> = scopes.iter().map(|(_, _, scope)| Tallied::new(scope.clone())).collect();
+            each_citizen(engine, |facts| all.iter_mut().try_for_each(|tallied| tallied.add(facts, &rules)))?;
+            all.into_iter().map(|tallied| (tallied, None)).collect()
+        }
+    };
     let mut rows = Vec::new();
-    for (one, (begin, end), tallied) in &counted {
+    for ((one, (begin, end), _), (tallied, guard)) in scopes.iter().zip(&tallied) {
         for (place, (code, count)) in tallied.scope.groups.iter().zip(&tallied.groups).enumerate() {
             let group = one.definition.list("group").get(place);
             let words =
                 group.and_then(|group| group.path(&["code", "text"])).and_then(|node| node.as_str()).unwrap_or(code);
-            let is_small = |value: u64| one.is_of_city() && value > 0 && value < small;
-            let hides = is_small(count.denominator);
-            let hides_numerator = hides || is_small(count.numerator);
+            let limit = (guard.is_some() || one.is_of_city()).then_some(rules.figures.small_cell);
+            let hidden = mask(count, limit, guard.as_ref().map(|guard| guard.group(place)));
+            let (hides, hides_numerator) = (hidden.denominator, hidden.numerator);
             let shown = |value: u64, hides: bool| if hides { Value::Null } else { json!(value) };
             let value = (!hides_numerator).then(|| quotient(count.numerator, count.denominator)).flatten();
             rows.push(json!({

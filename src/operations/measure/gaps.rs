@@ -65,6 +65,7 @@ pub(super) fn care_gaps(call: Call<'_>) -> Result<OperationAnswer, Rejection> {
             tallied: &tallied,
             subject: Some(patient.clone()),
             small_cell: None,
+            guard: None,
             caseload: None,
             insured: None,
             rules: &rules,

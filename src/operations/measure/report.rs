@@ -37,6 +37,29 @@ impl Kind {
     }
 }
 
+/// What somebody sees of those whom a sum is about: what is left of the sum without them must not be few either.
+#[derive(Debug)]
+pub struct Guard(Tallied);
+
+impl Guard {
+    /// Beside these.
+    #[must_use]
+    pub const fn of(own: Tallied) -> Self {
+        Self(own)
+    }
+
+    /// The count of a group.
+    #[must_use]
+    pub fn group(&self, place: usize) -> Count {
+        self.0.groups.get(place).copied().unwrap_or_default()
+    }
+
+    fn stratum(&self, place: usize, stratifier: &str, value: &str) -> Count {
+        let found = self.0.strata.get(place).and_then(|strata| strata.get(stratifier)?.get(value));
+        found.copied().unwrap_or_default()
+    }
+}
+
 /// All a report is made of.
 #[derive(Debug)]
 pub struct Asked<'a> {
@@ -50,6 +73,8 @@ pub struct Asked<'a> {
     pub subject: Option<String>,
     /// Counts below this are masked.
     pub small_cell: Option<i64>,
+    /// Beside whom it counts, where it is for somebody who does not see all whom it counts.
+    pub guard: Option<&'a Guard>,
     /// The estimated caseload, for KPI 2.
     pub caseload: Option<i64>,
     /// The number of insured, where the city says it.
@@ -90,35 +115,75 @@ pub fn quotient(numerator: u64, denominator: u64) -> Option<String> {
 
 /// Which counts must not be shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Mask {
-    denominator: bool,
-    numerator: bool,
+pub struct Mask {
+    /// All that was looked at.
+    pub initial: bool,
+    /// The denominator.
+    pub denominator: bool,
+    /// The numerator.
+    pub numerator: bool,
 }
 
-fn mask(count: &Count, limit: Option<i64>) -> Mask {
+impl Mask {
+    const ALL: Self = Self { initial: true, denominator: true, numerator: true };
+}
+
+/// What of a count must not be shown: less than the limit; where the own part of it is given also what would leave
+/// less than the limit beside that part, or between initial population, denominator and numerator.
+#[must_use]
+pub fn mask(count: &Count, limit: Option<i64>, own: Option<Count>) -> Mask {
     let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) else { return Mask::default() };
     let is_small = |value: u64| value > 0 && value < limit;
-    let denominator = is_small(count.denominator);
-    Mask { denominator, numerator: denominator || is_small(count.numerator) }
+    let rests = |from: fn(&Count) -> u64, of: fn(&Count) -> u64| {
+        own.is_some_and(|own| {
+            is_small(from(count).saturating_sub(from(&own))) || is_small(from(count).saturating_sub(of(count)))
+        })
+    };
+    let (initial, denominator, numerator): (fn(&Count) -> u64, fn(&Count) -> u64, fn(&Count) -> u64) =
+        (|count| count.initial, |count| count.denominator, |count| count.numerator);
+    let hides_denominator = is_small(count.denominator) || rests(denominator, denominator);
+    Mask {
+        initial: hides_denominator || (own.is_some() && is_small(count.initial)) || rests(initial, denominator),
+        denominator: hides_denominator,
+        numerator: hides_denominator
+            || is_small(count.numerator)
+            || rests(numerator, numerator)
+            || (own.is_some() && is_small(count.denominator.saturating_sub(count.numerator))),
+    }
 }
 
-/// The masks of strata: none can be had by subtracting the others from the whole.
-fn masks(counts: &[Count], limit: Option<i64>) -> Vec<Mask> {
-    let mut masks: Vec<Mask> = counts.iter().map(|count| mask(count, limit)).collect();
+/// The masks of strata: none can be had by subtracting the others from the whole, which is masked or not.
+fn masks(counts: &[Count], limit: Option<i64>, guarded: Option<(&[Count], Mask)>) -> Vec<Mask> {
+    let own = |place: usize| guarded.map(|(own, _)| own.get(place).copied().unwrap_or_default());
+    let mut masks: Vec<Mask> = counts.iter().enumerate().map(|(place, count)| mask(count, limit, own(place))).collect();
+    let least = guarded.and(limit).and_then(|limit| u64::try_from(limit).ok()).unwrap_or(0);
     let mut also = |is_masked: fn(&Mask) -> bool, value: fn(&Count) -> u64, set: fn(&mut Mask)| {
-        if masks.iter().filter(|mask| is_masked(mask)).count() != 1 {
-            return;
-        }
-        let open = (0..counts.len()).filter(|place| masks.get(*place).is_some_and(|mask| !is_masked(mask)));
-        let next = open.filter(|place| counts.get(*place).is_some_and(|count| value(count) > 0));
-        if let Some(next) = next.min_by_key(|place| counts.get(*place).map_or(0, value))
-            && let Some(mask) = masks.get_mut(next)
-        {
-            set(mask);
+        loop {
+            let hidden: Vec<usize> =
+                (0..counts.len()).filter(|place| masks.get(*place).is_some_and(is_masked)).collect();
+            let sum: u64 = hidden.iter().filter_map(|place| counts.get(*place)).map(value).sum();
+            // Of two and more that are masked the sum alone can be told, where it is not small itself.
+            if hidden.is_empty() || (hidden.len() > 1 && sum >= least) {
+                return;
+            }
+            let open = (0..counts.len()).filter(|place| !hidden.contains(place));
+            let next = open.filter(|place| counts.get(*place).is_some_and(|count| value(count) > 0));
+            let Some(next) = next.min_by_key(|place| counts.get(*place).map_or(0, value)) else { return };
+            if let Some(mask) = masks.get_mut(next) {
+                set(mask);
+            }
         }
     };
-    also(|mask| mask.denominator, |count| count.denominator, |mask| (mask.denominator, mask.numerator) = (true, true));
+    also(|mask| mask.denominator, |count| count.denominator, |mask| *mask = Mask::ALL);
     also(|mask| mask.numerator, |count| count.numerator, |mask| mask.numerator = true);
+    if let Some((_, whole)) = guarded {
+        // What is masked of the whole is not told by its parts.
+        for mask in &mut masks {
+            mask.denominator |= whole.denominator;
+            mask.numerator |= whole.numerator || whole.denominator;
+            mask.initial = true;
+        }
+    }
     masks
 }
 
@@ -132,7 +197,7 @@ pub fn report(asked: &Asked<'_>) -> Node<'static> {
     for (place, code) in tallied.scope.groups.iter().enumerate() {
         groups.push(group(asked, place, code, &mut contained));
     }
-    if asked.kind != Kind::DataCollection && asked.measured.name() == "fls-kpi-01" {
+    if asked.kind != Kind::DataCollection && asked.measured.name() == "fls-kpi-01" && asked.guard.is_none() {
         groups.push(incomplete(asked));
     }
     let mut members = vec![("resourceType", text("MeasureReport"))];
@@ -195,7 +260,12 @@ fn group(asked: &Asked<'_>, place: usize, code: &str, contained: &mut Vec<Node<'
     if let Some(code) = definition.and_then(|group| group.get("code")) {
         members.push(("code", code.clone()));
     }
-    let hidden = mask(&count, asked.small_cell);
+    // What comes from outside is no part of anybody.
+    let own = asked.guard.map(|guard| {
+        let own = guard.group(place);
+        if outside.is_some() { Count { denominator: 0, ..own } } else { own }
+    });
+    let hidden = mask(&count, asked.small_cell, own);
     let listed = tallied.listed.get(place).filter(|_| asked.kind == Kind::SubjectList);
     let lists = listed.map(|listed| [&listed.initial, &listed.denominator, &listed.numerator]);
     let all = populations(&count, hidden, |place, name| {
@@ -210,7 +280,9 @@ fn group(asked: &Asked<'_>, place: usize, code: &str, contained: &mut Vec<Node<'
     let stratifiers: Vec<Node<'static>> = strata
         .map(|(name, values)| {
             let counts: Vec<Count> = values.values().copied().collect();
-            let masks = masks(&counts, asked.small_cell);
+            let own: Option<Vec<Count>> =
+                asked.guard.map(|guard| values.keys().map(|value| guard.stratum(place, name, value)).collect());
+            let masks = masks(&counts, asked.small_cell, own.as_deref().map(|own| (own, hidden)));
             let stratum = values.iter().zip(masks).map(|((value, count), hidden)| {
                 let mut members = vec![
                     ("value", object(vec![("text", text(value.clone()))])),
@@ -237,7 +309,7 @@ fn populations(
     mut results: impl FnMut(usize, &str) -> Option<String>,
 ) -> Vec<Node<'static>> {
     let all = [
-        ("initial-population", count.initial, hidden.denominator),
+        ("initial-population", count.initial, hidden.initial),
         ("denominator", count.denominator, hidden.denominator),
         ("numerator", count.numerator, hidden.numerator),
     ];
@@ -333,18 +405,43 @@ mod tests {
         assert_eq!(quotient(1, 0), None);
     }
 
+    const fn of(denominator: u64, numerator: u64) -> Count {
+        Count { initial: denominator, denominator, numerator }
+    }
+
     #[test]
     fn what_is_masked_cannot_be_had_by_subtracting() {
-        let of = |denominator, numerator| Count { initial: denominator, denominator, numerator };
         let counts = [of(40, 12), of(50, 3), of(60, 30)];
-        let hidden: Vec<bool> = masks(&counts, Some(10)).iter().map(|mask| mask.numerator).collect();
+        let hidden: Vec<bool> = masks(&counts, Some(10), None).iter().map(|mask| mask.numerator).collect();
         assert_eq!(hidden, [true, true, false]);
-        assert!(masks(&counts, Some(10)).iter().all(|mask| !mask.denominator));
+        assert!(masks(&counts, Some(10), None).iter().all(|mask| !mask.denominator));
         let counts = [of(40, 12), of(4, 0), of(60, 30)];
-        let hidden: Vec<bool> = masks(&counts, Some(10)).iter().map(|mask| mask.denominator).collect();
+        let hidden: Vec<bool> = masks(&counts, Some(10), None).iter().map(|mask| mask.denominator).collect();
         assert_eq!(hidden, [true, true, false]);
-        assert_eq!(masks(&counts, None), [Mask::default(); 3]);
+        assert_eq!(masks(&counts, None, None), [Mask::default(); 3]);
         // A nought says nothing about anybody.
-        assert_eq!(mask(&of(20, 0), Some(10)), Mask::default());
+        assert_eq!(mask(&of(20, 0), Some(10), None), Mask::default());
+    }
+
+    #[test]
+    fn a_sum_beside_those_who_are_seen_leaves_no_few() {
+        let hides = |count: Count, own: Count| mask(&count, Some(10), Some(own));
+        assert_eq!(hides(of(40, 20), of(0, 0)), Mask::default());
+        assert_eq!(hides(of(40, 20), of(20, 10)), Mask::default());
+        assert_eq!(hides(of(40, 20), of(40, 20)), Mask::default(), "nobody is left");
+        assert_eq!(hides(of(40, 20), of(35, 10)), Mask::ALL, "five are left");
+        assert!(hides(of(40, 20), of(20, 18)).numerator, "two are left");
+        assert!(hides(of(40, 39), of(0, 0)).numerator, "one is not treated");
+        assert!(!hides(of(40, 39), of(0, 0)).denominator);
+        assert!(hides(Count { initial: 42, denominator: 40, numerator: 20 }, of(0, 0)).initial, "two are excluded");
+        assert_eq!(hides(of(9, 0), of(0, 0)), Mask::ALL);
+        // Two that are masked tell their sum: that is not to be small either.
+        let counts = [of(3, 3), of(4, 4), of(15, 0), of(80, 40)];
+        let noughts = [of(0, 0); 4];
+        let hidden: Vec<bool> =
+            masks(&counts, Some(10), Some((&noughts, Mask::default()))).iter().map(|mask| mask.denominator).collect();
+        assert_eq!(hidden, [true, true, true, false]);
+        let all = masks(&counts, Some(10), Some((&noughts, Mask::ALL)));
+        assert!(all.iter().all(|mask| mask.denominator), "parts do not tell what the whole does not");
     }
 }
