@@ -147,10 +147,13 @@ impl Call<'_> {
 
 /// Operations that read and write resources only, through the engine and the store of their caller: what that
 /// caller may not see is not there for them. Any other takes a system that may do everything.
-const WITHIN_A_VIEW: [&str; 23] = [
+const WITHIN_A_VIEW: [&str; 26] = [
+    "care-gaps",
+    "collect-data",
     "convert",
     "diff",
     "document",
+    "evaluate-measure",
     "everything",
     "expand",
     "fhirpath",
@@ -175,6 +178,9 @@ const WITHIN_A_VIEW: [&str; 23] = [
 
 /// Refuses operations that a caller's view does not reach into.
 fn permit(engine: &Engine, name: &str) -> Result<(), Rejection> {
+    if name == "install-package" {
+        engine.permit_operation(crate::access::policy::Operation::InstallPackage)?;
+    }
     // Where there is no view, operations look at resources of any type.
     if engine.store().view().is_none() {
         return engine.permit_everything();
