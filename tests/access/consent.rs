@@ -27,7 +27,9 @@ fn shows(town: &Town, place: usize, kind: &str, id: &str) -> bool {
     let token = town.token(&SUBJECTS[place]);
     let get = |path: String| town.ask(&token, "GET", &path, &[], None);
     let is_read = get(format!("fhir/{kind}/{id}")).status == 200;
-    let named = |path: String| get(path).body.to_string().contains(id);
+    // Others may refer to it.
+    let own = format!("\"id\":\"{id}\"");
+    let named = |path: String| get(path).body.to_string().contains(&own);
     for (way, found) in [
         ("search", named(format!("fhir/{kind}?_count=100&_elements=id"))),
         ("by id", get(format!("fhir/{kind}?_id={id}&_summary=count")).body["total"] == 1),
