@@ -276,7 +276,7 @@ fn every_event_has_the_shape_that_it_claims_and_is_a_valid_audit_event() {
         world.send("auth/revoke", &[("client_id", &world.app), ("token", tokens["refresh_token"].as_str().unwrap())]);
 
         let found = events("");
-        let wrong: Vec<String> = found.iter().flat_map(|event| faults(event)).collect();
+        let wrong: Vec<String> = found.iter().flat_map(faults).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
         let claimed: BTreeSet<&str> = found
             .iter()
