@@ -691,7 +691,9 @@ impl View {
     /// Whether rules allow one of these interactions with a type.
     #[must_use]
     pub fn allows(&self, type_number: u8, interactions: u8) -> bool {
-        self.interactions.get(usize::from(type_number)).is_some_and(|allowed| allowed & interactions != 0)
+        let is_new = interactions & crate::access::Interaction::Create as u8 != 0;
+        (self.brings && comes_along(type_number, is_new))
+            || self.interactions.get(usize::from(type_number)).is_some_and(|allowed| allowed & interactions != 0)
     }
 
     /// The same for counting: rows of fracture liaison of those who are counted. They must not be shown then.

@@ -108,7 +108,8 @@ fn a_hospital_does_not_learn_who_is_here() {
             "code": [{ "coding": [{ "system": "urn:x", "code": "municipal-officer" }] }] } }));
         assert!(matches!(send(&town, &own, &role).status, 400..=499));
         // Outside of a document it writes what it always might.
-        let bundle = json!({ "resourceType": "Bundle", "type": "collection" }).to_string();
-        assert!(matches!(town.ask(&own, "PUT", "fhir/Bundle/mine", &[], Some(bundle.as_bytes())).status, 403 | 404));
+        let bundle = json!({ "resourceType": "Bundle", "id": "mine", "type": "collection" }).to_string();
+        let answer = town.ask(&own, "PUT", "fhir/Bundle/mine", &[], Some(bundle.as_bytes()));
+        assert!(matches!(answer.status, 403 | 404), "{} {}", answer.status, answer.body);
     }
 }
