@@ -252,6 +252,16 @@ impl Engine {
         Err(Rejection::new(403, IssueCode::Forbidden, policy.without(operation)))
     }
 
+    /// Whether the caller reads AuditEvents, as an auditor whom the policy lets do it.
+    #[must_use]
+    pub fn is_auditor(&self, interaction: Interaction) -> bool {
+        let (caller, policy) = (&self.caller, &self.settings.access);
+        let asker = Asker::of(caller, &[]);
+        caller.roles.iter().any(|role| role == "auditor")
+            && caller.scopes.allow(interaction, "AuditEvent")
+            && policy.interactions(&asker, Relation::Everybody, number("AuditEvent")) & interaction as u8 != 0
+    }
+
     /// What of fracture liaison's lists and measures the caller sees.
     #[must_use]
     pub fn liaison_use(&self) -> LiaisonUse {

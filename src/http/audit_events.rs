@@ -46,7 +46,7 @@ fn is_auditor(request: &HttpRequest, shared: &Shared, interaction: Interaction) 
     match caller.subject {
         Subject::Open => is_at_this_machine(request, shared),
         Subject::Program => true,
-        _ => caller.roles.iter().any(|role| role == "auditor") && caller.scopes.allow(interaction, "AuditEvent"),
+        _ => shared.engine.is_auditor(interaction),
     }
 }
 
