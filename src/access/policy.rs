@@ -305,8 +305,7 @@ impl Policy {
                 for one in names {
                     let own = one.get_ref().as_str();
                     if own == "*" && is_in {
-                        let all = 1..=definitions().resources().len();
-                        all.for_each(|number| types.iter_mut().nth(number).into_iter().for_each(|place| *place = true));
+                        types.iter_mut().skip(1).take(definitions().resources().len()).for_each(|place| *place = true);
                         continue;
                     }
                     let place =

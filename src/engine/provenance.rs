@@ -42,6 +42,9 @@ fn in_header(mut rejection: Rejection) -> Rejection {
     rejection
 }
 
+/// Places of answers, and what was written there.
+type Targets = Vec<(usize, String)>;
+
 impl Engine {
     /// The same engine, of which everything it writes is told in a Provenance. May block.
     ///
@@ -130,7 +133,7 @@ impl Draft {
         transaction: &mut WriteTransaction<'_>,
         answers: &mut [Option<EntryAnswer>],
     ) -> Result<(), Rejection> {
-        let mut groups: BTreeMap<(BTreeSet<String>, BTreeSet<Label>), Vec<(usize, String)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(BTreeSet<String>, BTreeSet<Label>), Targets> = BTreeMap::new();
         for (place, answer) in answers.iter().enumerate() {
             if let Some(EntryAnswer::Single(answer)) = answer
                 && let Some(target) = target(answer)

@@ -3,7 +3,7 @@
 //! FHIR R4 profiling.html, elementdefinition.html, extensibility.html, defining-extensions.html. Each probe is
 //! small on purpose: what it shows depends on nothing else.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unnecessary_to_owned, clippy::unwrap_used)]
 
 mod definitions;
 mod derived;

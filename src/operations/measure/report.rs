@@ -139,8 +139,9 @@ pub fn mask(count: &Count, limit: Option<i64>, own: Option<Count>) -> Mask {
             is_small(from(count).saturating_sub(from(&own))) || is_small(from(count).saturating_sub(of(count)))
         })
     };
-    let (initial, denominator, numerator): (fn(&Count) -> u64, fn(&Count) -> u64, fn(&Count) -> u64) =
-        (|count| count.initial, |count| count.denominator, |count| count.numerator);
+    let initial: fn(&Count) -> u64 = |count| count.initial;
+    let denominator: fn(&Count) -> u64 = |count| count.denominator;
+    let numerator: fn(&Count) -> u64 = |count| count.numerator;
     let hides_denominator = is_small(count.denominator) || rests(denominator, denominator);
     Mask {
         initial: hides_denominator || (own.is_some() && is_small(count.initial)) || rests(initial, denominator),

@@ -200,7 +200,8 @@ fn settle(transaction: &mut WriteTransaction<'_>, due: &BTreeMap<i64, Said>) -> 
     keys.dedup();
     let owned = ties(transaction.connection, "owner", &keys)?;
     let labelled = ties(transaction.connection, "label", &keys)?;
-    let (mut owner, mut label): (BTreeMap<(i64, i64), bool>, BTreeMap<(i64, i64), bool>) = Default::default();
+    let mut owner: BTreeMap<(i64, i64), bool> = BTreeMap::new();
+    let mut label: BTreeMap<(i64, i64), bool> = BTreeMap::new();
     let mut changed = BTreeSet::new();
     let now = |rows: Option<&Vec<(i64, bool)>>| -> BTreeSet<i64> {
         rows.into_iter().flatten().filter(|(_, current)| *current).map(|(to, _)| *to).collect()
