@@ -350,12 +350,17 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
         shadow.append(visible(view, type_of, *is_past, schema)).sql("))");
         own.push(shadow);
     }
+    // What a database would do is asked of the whole statement.
+    let explain =
+        ["EXPLAIN QUERY PLAN ", "EXPLAIN "].into_iter().find(|start| sql.starts_with(start)).unwrap_or_default();
+    let sql = sql.get(explain.len()..).unwrap_or_default();
     let recursive = sql.starts_with("WITH RECURSIVE ");
     if recursive && is_postgres {
         // There a name in its own definition would mean itself.
         return Err("a recursive statement".to_owned());
     }
-    let mut whole = Statement::new(if recursive { "WITH RECURSIVE " } else { "WITH " });
+    let mut whole = Statement::new(explain);
+    whole.sql(if recursive { "WITH RECURSIVE " } else { "WITH " });
     for (place, part) in own.into_iter().enumerate() {
         if place > 0 {
             whole.sql(", ");
@@ -365,7 +370,7 @@ pub(super) fn restricted(view: &View, statement: &Statement, is_postgres: bool) 
     let skipped =
         ["WITH RECURSIVE ", "WITH "].iter().find(|start| sql.starts_with(**start)).map_or(0, |start| start.len());
     whole.sql(if skipped > 0 { ", " } else { " " });
-    whole.append(statement.resolved(is_postgres).without_start(skipped));
+    whole.append(statement.resolved(is_postgres).without_start(explain.len() + skipped));
     Ok(whole)
 }
 

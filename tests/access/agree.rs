@@ -248,6 +248,16 @@ fn compare(town: &Town, when: &str) {
                     }
                 }
             }
+            for query in PLAIN.iter().chain(&INCLUDING).copied().chain(LINKED.iter().map(|(query, ..)| *query)) {
+                let joint = if query.contains('?') { "&" } else { "?" };
+                let explained = town.ask(&token, "GET", &format!("fhir/{query}{joint}_explain=true"), &[], None);
+                if !matches!(explained.status, 200 | 403) {
+                    wrong.push(format!(
+                        "{when} {round}, {}: {query} is not explained: {}",
+                        subject.name, explained.body
+                    ));
+                }
+            }
             for ((query, _, _, way, element), [outer, inner]) in LINKED.iter().zip(&linked) {
                 let matched = names(&search(town, &token, query).matches);
                 let inner: Vec<&Value> = inner.iter().filter(|each| is_readable(&name(each))).collect();

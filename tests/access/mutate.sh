@@ -57,7 +57,7 @@ mutant labels src/access/relation.rs '_ => vec![Undelivered, VeryRestricted, Sin
 mutant past-owners src/store/view.rs 'let counts = match (is_past, type_of) {' 'let counts = match (false, type_of) {' a_history_is_not_told
 mutant written-about src/store/write.rs 'if !view.may_write(type_number) {' 'if false {' laymen_do_not_change
 mutant clock src/store/canonical.rs 'if written.iter().any(|(type_number, _)| relation_types().contains(type_number)) {' 'if false {' leaving_a_team
-mutant audit-readers src/http/audit_events.rs '_ => caller.roles.iter().any(|role| role == "auditor") && caller.scopes.allow(interaction, "AuditEvent"),' '_ => true,' nobody_reaches
+mutant audit-readers src/http/audit_events.rs '_ => shared.engine.is_auditor(interaction),' '_ => true,' nobody_reaches
 mutant audit-in-searches src/engine.rs 'if type_name == "AuditEvent" && self.audit.is_some() {' 'if false {' nobody_reaches
 mutant accesses-of-others src/http/audit_events.rs ' && user.id == id)' ')' nobody_reaches
 mutant reviewers src/engine/emergency.rs 'if permitted.is_ok() {' 'if true {' nobody_reaches

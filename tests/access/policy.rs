@@ -80,7 +80,7 @@ fn uses() -> Vec<Use> {
             json!({ "resourceType": "Organization", "name": "new" }),
         ),
         post("administrator", system("", &["administrator"]), "fhir/ValueSet", value_set()),
-        get("auditor", person(&SUBJECTS[14], &["auditor"]), "access/emergencies"),
+        get("auditor", person(&SUBJECTS[3], &["auditor"]), "access/emergencies"),
         get("system-review", system("", &[]), "access/emergencies"),
         get("labels-family", of(9), "fhir/Communication/family-only"),
         get("labels-staff", of(0), "fhir/Communication/family-only"),
