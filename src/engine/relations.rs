@@ -224,7 +224,7 @@ impl Engine {
             return Ok(());
         }
         let is_allowed = match self.store.view() {
-            Some(view) => view.allows(type_number, interaction as u8),
+            Some(view) => view.allows(type_number, interaction as u8, interaction == Interaction::Create),
             None => {
                 let asker = Asker::of(&self.caller, &[]);
                 let relation = if open_types().contains(&type_number) { Relation::Nobody } else { Relation::Everybody };

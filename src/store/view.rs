@@ -693,10 +693,9 @@ impl View {
         Self { brings: true, writing, ..self.clone() }
     }
 
-    /// Whether rules allow one of these interactions with a type.
+    /// Whether rules allow one of these interactions with a type; `is_new`: something comes into being by it.
     #[must_use]
-    pub fn allows(&self, type_number: u8, interactions: u8) -> bool {
-        let is_new = interactions & crate::access::Interaction::Create as u8 != 0;
+    pub fn allows(&self, type_number: u8, interactions: u8, is_new: bool) -> bool {
         (self.brings && comes_along(type_number, is_new))
             || self.interactions.get(usize::from(type_number)).is_some_and(|allowed| allowed & interactions != 0)
     }
